@@ -1,0 +1,2 @@
+//! Weight Loupe engine.
+fn main() {}
