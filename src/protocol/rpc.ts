@@ -108,7 +108,7 @@ export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote
 
   return {
     call: ((method: string, argument: unknown, signal?: AbortSignal) =>
-      new Promise((resolve, reject) => {
+      new Promise<unknown>((resolve, reject) => {
         if (signal?.aborted) {
           reject(new RpcError({ code: "cancelled", message: "Cancelled." }));
           return;
@@ -122,7 +122,7 @@ export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote
           reject(error) { done(); reject(error); },
         });
         port.post({ type: "call", id, method, argument });
-      })) as Remote<Theirs>["call"],
+      })) as unknown as Remote<Theirs>["call"],
     notify: ((method: string, argument: unknown) => { port.post({ type: "call", method, argument }); }) as Remote<Theirs>["notify"],
     dispose() {
       stop();
