@@ -1,0 +1,208 @@
+/**
+ * A real VS Code window to drive as a user would.
+ *
+ *     const host = await TestHost.start();                       // once: a server and a browser, or desktop VS Code
+ *     const window = await host.open({ folder, theme: "dark" }); // a window on a folder, with the extension
+ *     await window.openFile("model.safetensors");                // or inspectFromExplorer("model.safetensors")
+ *     const view = await window.inspector();                     // the inspector's page, for getByRole / getByLabel
+ *     await window.screenshot("overview-dark");                  // test/results/overview-dark.png
+ *     await window.close(); await host.stop();
+ *
+ * From the command line: `node scripts/look.mjs FILE --theme dark --out shot.png`.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { type Browser, type BrowserContext, type FrameLocator, type Locator, type Page, chromium } from "playwright-core";
+import { ensureChromium } from "../../scripts/host/chromium.mjs";
+import { type Installed, type Running, installServer, serve, windowUrl } from "../../scripts/host/server.mjs";
+
+export const THEMES = {
+  dark: "Dark Modern",
+  light: "Light Modern",
+  "hc-dark": "Default High Contrast",
+  "hc-light": "Default High Contrast Light",
+} as const;
+export type Theme = keyof typeof THEMES;
+
+export const RESULTS = path.resolve("test", "results");
+
+export interface HostOptions {
+  /** Folder of the extension under test; null loads none from source (a packaged one may be installed in `dataFolder`). */
+  extension?: string | null;
+  /** Keeps user data and installed extensions; a temporary one by default. */
+  dataFolder?: string;
+  /** False leaves Workspace Trust on: folders open in Restricted Mode. */
+  trustAll?: boolean;
+  settings?: Record<string, unknown>;
+  say?: (line: string) => void;
+}
+
+export interface WindowOptions {
+  /** Absolute. */
+  folder: string;
+  theme?: Theme;
+  width?: number;
+  height?: number;
+  settings?: Record<string, unknown>;
+}
+
+/** A VS Code server and the browser that shows its windows. */
+export class TestHost {
+  private constructor(
+    private readonly server: Running,
+    private readonly browser: Browser,
+    private readonly extension: string | null,
+    private readonly temporary: string | null,
+  ) {}
+
+  static async start(options: HostOptions = {}): Promise<TestHost> {
+    const say = options.say ?? ((line) => console.log(line));
+    const installed: Installed = installServer(say);
+    const found = await ensureChromium(say);
+    const temporary = options.dataFolder === undefined ? mkdtempSync(path.join(os.tmpdir(), "weight-loupe-host-")) : null;
+    const server = await serve(installed, {
+      dataFolder: options.dataFolder ?? temporary!,
+      trustAll: options.trustAll ?? true,
+      settings: options.settings ?? {},
+    });
+    const browser = await chromium.launch({ executablePath: found.path, args: [...found.args, "--disable-dev-shm-usage", "--force-color-profile=srgb"] });
+    return new TestHost(server, browser, options.extension === undefined ? path.resolve(".") : options.extension, temporary);
+  }
+
+  async open(options: WindowOptions): Promise<Window> {
+    const settings = { ...options.settings, ...(options.theme ? { "workbench.colorTheme": THEMES[options.theme] } : {}) };
+    if (Object.keys(settings).length > 0) {
+      mkdirSync(path.join(options.folder, ".vscode"), { recursive: true });
+      writeFileSync(path.join(options.folder, ".vscode", "settings.json"), JSON.stringify(settings, null, 2));
+    }
+    const context = await this.browser.newContext({
+      viewport: { width: options.width ?? 1440, height: options.height ?? 900 },
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
+    const page = await context.newPage();
+    // The smoke-test driver calls these; the workbench waits for them.
+    await page.exposeFunction("codeAutomationLog", () => undefined);
+    await page.exposeFunction("codeAutomationExit", () => undefined);
+    const url = windowUrl(this.server, { folder: options.folder, ...(this.extension ? { extension: this.extension } : {}) });
+    const window = new Window(page, context, options.folder);
+    await page.goto(url);
+    await window.ready();
+    return window;
+  }
+
+  async stop(): Promise<void> {
+    await this.browser.close();
+    await this.server.stop();
+    if (this.temporary) rmSync(this.temporary, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** One workbench window. */
+export class Window {
+  /** Errors that pages printed, content-security refusals among them. */
+  readonly consoleErrors: string[] = [];
+
+  constructor(
+    readonly page: Page,
+    private readonly context: BrowserContext,
+    readonly folder: string,
+  ) {
+    page.on("console", (message) => {
+      if (message.type() === "error") this.consoleErrors.push(message.text());
+    });
+    page.on("pageerror", (error) => this.consoleErrors.push(String(error)));
+  }
+
+  /** Waits until the workbench shows the folder. */
+  async ready(): Promise<void> {
+    await this.page.getByRole("tree", { name: /Files Explorer/ }).waitFor({ timeout: 90_000 });
+    await this.page.locator(".explorer-folders-view .monaco-list-row").first().waitFor();
+  }
+
+  /** The Explorer's row of a file or folder; folders on the way are unfolded. `file` is relative to the window's folder. */
+  async explorerItem(file: string): Promise<Locator> {
+    const parts = file.split("/");
+    const tree = this.page.getByRole("tree", { name: /Files Explorer/ });
+    for (const [i, part] of parts.entries()) {
+      const item = tree.getByRole("treeitem", { name: part, exact: true }).first();
+      await item.waitFor();
+      if (i === parts.length - 1) return item;
+      if ((await item.getAttribute("aria-expanded")) === "false") await item.click();
+    }
+    throw new Error(`${file} names nothing.`);
+  }
+
+  /** Opens a file with its default editor. */
+  async openFile(file: string): Promise<void> {
+    await (await this.explorerItem(file)).dblclick();
+  }
+
+  /** Right-clicks a file and chooses a command by its title. */
+  async chooseInExplorer(file: string, title: string | RegExp): Promise<void> {
+    await (await this.explorerItem(file)).click({ button: "right" });
+    const item = this.page.getByRole("menuitem", { name: title });
+    await item.waitFor();
+    // The menu ignores a release that follows its opening too closely.
+    await item.hover();
+    await item.click();
+  }
+
+  /** Right-click → "Weight Loupe: Inspect Checkpoint". */
+  async inspectFromExplorer(file: string): Promise<void> {
+    await this.chooseInExplorer(file, /Inspect Checkpoint/);
+  }
+
+  /** Runs a command of the palette by its whole title. */
+  async command(title: string): Promise<void> {
+    const box = await this.quickInput("Control+Shift+P", `>${title}`);
+    await box.page().getByRole("option", { name: title }).first().waitFor();
+    await box.press("Enter");
+  }
+
+  /** Opens quick input by a key and types into it; returns the input. */
+  async quickInput(key: string, text: string): Promise<Locator> {
+    // From a webview the key reaches the workbench as well, but only once its page listens.
+    const box = this.page.locator(".quick-input-widget:visible input").first();
+    for (let attempt = 0; attempt < 5; attempt++) {
+      await this.page.keyboard.press(key);
+      try {
+        await box.waitFor({ timeout: 3000 });
+        break;
+      } catch {
+        await this.page.locator(".titlebar, .part.statusbar").first().click();
+      }
+    }
+    await box.fill(text);
+    return box;
+  }
+
+  /** The page inside the visible custom editor, once it has drawn something. */
+  async inspector(): Promise<FrameLocator> {
+    const view = this.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");
+    await view.locator("#root > *").first().waitFor({ timeout: 60_000 });
+    return view;
+  }
+
+  /** Notifications on screen, as text. */
+  async notifications(): Promise<string[]> {
+    return this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts();
+  }
+
+  async screenshot(name: string): Promise<string> {
+    const file = path.isAbsolute(name) ? name : path.join(RESULTS, `${name}.png`);
+    mkdirSync(path.dirname(file), { recursive: true });
+    await this.page.screenshot({ path: file });
+    return file;
+  }
+
+  /** Reloads the window as "Developer: Reload Window" does. */
+  async reload(): Promise<void> {
+    await this.page.reload();
+    await this.ready();
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+  }
+}
