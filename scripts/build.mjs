@@ -28,6 +28,17 @@ const builds = [
     jsxImportSource: "preact",
     define: { "process.env.NODE_ENV": '"production"', global: "globalThis" },
   },
+  {
+    ...common,
+    platform: "browser",
+    target: "es2022",
+    format: "iife",
+    entryPoints: { plots: "webview/plots/plotly-bundle.ts" },
+    outdir: "dist/webview",
+    // Its registry asks for the style sheet of a map library that none of our traces uses.
+    loader: { ".css": "empty" },
+    define: { global: "globalThis" },
+  },
 ];
 
 if (flags.has("--tests")) {

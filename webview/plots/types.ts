@@ -13,6 +13,8 @@ export interface PlotFrameProps {
   title: preact.ComponentChildren;
   /** Plain text for screen readers and exports. */
   label: string;
+  /** What the plot shows, in a sentence for screen readers. */
+  summary?: string;
   /** How the numbers were made; shown on hover and in exports. */
   how?: string;
   /** The data behind the plot. */
@@ -37,6 +39,8 @@ export interface TreemapNode {
   label: string;
   value: number;
   tensor?: number;
+  /** Picks the colour; default: the label. */
+  kind?: string;
 }
 export interface TreemapProps extends PlotFrameProps {
   nodes: readonly TreemapNode[];

@@ -1,0 +1,47 @@
+/** How each kind of tensor looks in every chart: a colour of the theme, and dash and symbol as the second cue. */
+
+/** The six chart colours every VS Code theme defines, and its foreground. */
+export const CHART_COLOURS = ["blue", "purple", "green", "orange", "yellow", "red", "foreground"] as const;
+export type ChartColour = (typeof CHART_COLOURS)[number];
+export type Dash = "solid" | "dash" | "dot" | "dashdot";
+export type Marker = "circle" | "square" | "diamond" | "triangle-up" | "cross" | "x";
+
+export interface KindStyle {
+  colour: ChartColour;
+  dash: Dash;
+  symbol: Marker;
+}
+
+const style = (colour: ChartColour, dash: Dash, symbol: Marker): KindStyle => ({ colour, dash, symbol });
+
+const KNOWN: Readonly<Record<string, KindStyle>> = {
+  q: style("blue", "solid", "circle"),
+  k: style("purple", "solid", "square"),
+  v: style("green", "solid", "diamond"),
+  o: style("orange", "solid", "triangle-up"),
+  qkv: style("blue", "dashdot", "cross"),
+  gate: style("yellow", "dash", "circle"),
+  up: style("red", "dash", "square"),
+  down: style("foreground", "dash", "diamond"),
+  norm: style("purple", "dot", "triangle-up"),
+  embed: style("green", "dot", "cross"),
+  head: style("orange", "dot", "x"),
+  bias: style("foreground", "dot", "circle"),
+  conv: style("blue", "dash", "triangle-up"),
+};
+
+const DASHES: readonly Dash[] = ["solid", "dash", "dot", "dashdot"];
+const MARKERS: readonly Marker[] = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
+
+/** The look of `kind`; the same in every chart and session, also for kinds that are not in the list. */
+export function kindStyle(kind: string): KindStyle {
+  if (Object.hasOwn(KNOWN, kind)) return KNOWN[kind]!;
+  // FNV-1a: any string gets a stable place.
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < kind.length; i++) hash = Math.imul(hash ^ kind.charCodeAt(i), 0x01000193) >>> 0;
+  return style(
+    CHART_COLOURS[hash % CHART_COLOURS.length]!,
+    DASHES[Math.floor(hash / 7) % DASHES.length]!,
+    MARKERS[Math.floor(hash / 28) % MARKERS.length]!,
+  );
+}
