@@ -6,8 +6,10 @@ import type { Finding } from "../protocol/results";
 export interface ByteSource {
   /** Absolute path or URI, for messages and for `Expression.file`. */
   readonly path: string;
-  /** Size in bytes. */
+  /** Size in bytes, when the source was first opened. */
   size(): Promise<number>;
+  /** mtime in milliseconds when the source was first opened, where there is one. */
+  modified(): Promise<number | undefined>;
   /**
    * Exactly `length` bytes from `offset`.
    * @throws CheckpointError `"truncated"` when the source ends earlier.
@@ -16,11 +18,15 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** Opens byte sources beside the file that was asked for (shards, `config.json`). */
+/** Opens byte sources, also beside the file that was asked for (shards, `config.json`). */
 export interface SourceOpener {
   /** @throws CheckpointError `"io"` when the file cannot be opened. */
   open(path: string): Promise<ByteSource>;
   exists(path: string): Promise<boolean>;
+  /** Names in a folder, sorted; null when `path` is no folder. */
+  list(path: string): Promise<string[] | null>;
+  /** `path` with every symbolic link resolved; itself where there are none. */
+  realPath(path: string): Promise<string>;
 }
 
 export interface CheckpointFile {

@@ -15,7 +15,7 @@ export interface Pattern {
   find(name: string): [number, number] | null;
 }
 
-/** The pattern is not well formed; the message is one sentence. */
+/** The pattern is not well formed; the message is one clause, to stand after what the pattern is for. */
 export class PatternError extends Error {
   readonly code = "usage";
   constructor(message: string) {
@@ -35,7 +35,7 @@ export function compilePattern(text: string, plain: "name" | "part"): Pattern {
     try {
       return make("regex", new RegExp(regex[1]!, `s${regex[2]!}`));
     } catch (error) {
-      throw new PatternError(`The regular expression ${text} is not valid: ${reasonOf(error)}.`);
+      throw new PatternError(`the regular expression ${text} is not valid: ${reasonOf(error)}`);
     }
   }
   if (/[*?{\\]/.test(text)) return make("glob", new RegExp(`^${globSource(text)}$`, "su"));
@@ -72,7 +72,8 @@ function globSource(glob: string): string {
         continue;
       }
       const before = glob[i - stars];
-      if (glob[i + 1] === "." && (before === undefined || before === ".")) {
+      const first = before === undefined || before === "." || (depth > 0 && (before === "{" || before === ","));
+      if (glob[i + 1] === "." && first) {
         source += "(?:.*\\.)?";
         i++;
       } else {
@@ -92,7 +93,7 @@ function globSource(glob: string): string {
       source += escape(c);
     }
   }
-  if (depth > 0) throw new PatternError(`The pattern ${glob} has a "{" without its "}".`);
+  if (depth > 0) throw new PatternError(`the pattern ${glob} has a "{" without its "}"`);
   return source;
 }
 

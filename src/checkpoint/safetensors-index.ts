@@ -1,0 +1,154 @@
+/**
+ * Sharded safetensors: an index (`*.safetensors.index.json`, written by `huggingface_hub` and `transformers`) maps tensor
+ * names to shard files beside it. Shards that are missing or malformed do not keep the others from opening.
+ */
+import { dirname, join, sep } from "node:path";
+import { CheckpointError, type Checkpoint, type CheckpointFile, type CheckpointFormat, type SourceOpener, type Tensor } from "./checkpoint";
+import type { Finding } from "../protocol/results";
+import { readArchitecture } from "./architecture";
+import { readIndex, type ShardIndex } from "./index-file";
+import { quote, grouped } from "./quote";
+import { readSafetensors } from "./safetensors-file";
+import { ShardAudit } from "./shard-audit";
+import { layerCount } from "./structure";
+
+/** Shards whose headers are read at the same time. */
+const PARALLEL = 8;
+
+export const safetensorsIndex: CheckpointFormat = {
+  id: "safetensors-index",
+  matches: (path) => /\.safetensors\.index\.json$/i.test(path),
+  async open(path: string, sources: SourceOpener): Promise<Checkpoint> {
+    const index = await readIndex(path, sources);
+    const shards = await readShards(index, path, sources);
+    const audit = new ShardAudit(index);
+    const tensors = assemble(index, shards, audit);
+    const complete = shards.every(({ tensors: read }) => read !== null);
+    return {
+      path,
+      format: "safetensors",
+      files: shards.map(({ file }) => file),
+      tensors,
+      metadata: index.metadata,
+      architecture: await readArchitecture(path, sources, tensors),
+      layers: layerCount(tensors),
+      findings: [...shards.flatMap(({ finding }) => finding ?? []), ...audit.findings(), ...(complete ? totalSize(index, tensors) : [])],
+    };
+  },
+};
+
+interface Shard {
+  file: CheckpointFile;
+  /** Null when the shard is missing or malformed; then `reason` says why. */
+  tensors: Tensor[] | null;
+  reason?: string;
+  finding?: Finding;
+}
+
+async function readShards(index: ShardIndex, path: string, sources: SourceOpener): Promise<Shard[]> {
+  const folder = dirname(path);
+  // The second is where a link farm keeps its files: the Hugging Face cache's `blobs`.
+  const roots = [await sources.realPath(folder), dirname(await sources.realPath(path))];
+  const shards = new Array<Shard>(index.shards.length);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let i = next++; i < index.shards.length; i = next++) shards[i] = await readShard(index, i, folder, roots, sources);
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL, index.shards.length) }, work));
+  return shards;
+}
+
+async function readShard(index: ShardIndex, number: number, folder: string, roots: readonly string[], sources: SourceOpener): Promise<Shard> {
+  const shard = index.shards[number]!;
+  const path = join(folder, shard);
+  if (!(await sources.exists(path))) {
+    const listed = index.counts[number]!;
+    return {
+      file: { path, bytes: 0, missing: true },
+      tensors: null,
+      reason: `the shard ${quote(shard)} is missing`,
+      finding: {
+        rule: "missing-shard",
+        severity: "error",
+        message: `The shard ${quote(shard)} is missing: its ${listed === 1 ? "tensor is" : `${grouped(listed)} tensors are`} listed without shape or values.`,
+      },
+    };
+  }
+  const real = await sources.realPath(path);
+  if (!roots.some((root) => real.startsWith(root.endsWith(sep) ? root : root + sep))) {
+    throw new CheckpointError("malformed", `the shard ${quote(shard)} is a symbolic link that leaves the index's folder`, index.path, { key: shard });
+  }
+  let bytes = 0;
+  try {
+    const source = await sources.open(path);
+    try {
+      bytes = await source.size();
+      const { modified, tensors } = await readSafetensors(source, number);
+      return { file: { path, bytes, ...(modified === undefined ? {} : { modified }) }, tensors };
+    } finally {
+      await source.close();
+    }
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    return {
+      file: { path, bytes },
+      tensors: null,
+      reason: `the shard ${quote(shard)} cannot be read: ${error.message}`,
+      finding: { rule: "unreadable-shard", severity: "error", message: `The shard ${quote(shard)} cannot be read: ${error.message}.` },
+    };
+  }
+}
+
+/** Shard by shard: what each holds, then what the index says it should hold and nothing does. */
+function assemble(index: ShardIndex, shards: readonly Shard[], audit: ShardAudit): Tensor[] {
+  const tensors: Tensor[] = [];
+  const found = new Set<string>();
+  const strays = new Map<string, Tensor>();
+  shards.forEach((shard, number) => {
+    for (const tensor of shard.tensors ?? []) {
+      const listed = index.shardOf.get(tensor.name);
+      if (listed !== undefined && listed !== number) {
+        // Not where the index says: shown only when it is nowhere else.
+        if (strays.has(tensor.name)) audit.twice(tensor.name, number);
+        else strays.set(tensor.name, tensor);
+      } else if (found.has(tensor.name)) audit.twice(tensor.name, number);
+      else {
+        found.add(tensor.name);
+        if (listed === undefined) audit.unlisted(tensor.name, number);
+        tensors.push(tensor);
+      }
+    }
+  });
+  for (const [name, stray] of strays) {
+    if (found.has(name)) audit.twice(name, stray.file);
+    else {
+      found.add(name);
+      audit.elsewhere(name, stray.file);
+      tensors.push(stray);
+    }
+  }
+  for (const [name, number] of index.shardOf) {
+    if (found.has(name)) continue;
+    const { reason } = shards[number]!;
+    if (reason === undefined) audit.absent(name, number);
+    tensors.push(absent(name, number, reason ?? `the shard ${quote(index.shards[number]!)} does not hold it`));
+  }
+  return byShard(tensors, shards.length);
+}
+
+function byShard(tensors: readonly Tensor[], count: number): Tensor[] {
+  const groups: Tensor[][] = Array.from({ length: count }, () => []);
+  for (const tensor of tensors) groups[tensor.file]!.push(tensor);
+  return groups.flat();
+}
+
+function absent(name: string, file: number, reason: string): Tensor {
+  return { name, dtype: "unknown", shape: [], parameters: 0, bytes: 0, file, offset: null, unreadable: reason, expression: null };
+}
+
+function totalSize(index: ShardIndex, tensors: readonly Tensor[]): Finding[] {
+  const said = Number(index.metadata["total_size"] ?? Number.NaN);
+  const is = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (Number.isNaN(said) || said === is) return [];
+  return [{ rule: "total-size", severity: "warning", message: `The index says total_size ${grouped(said)} but the shards' tensors hold ${grouped(is)} bytes.` }];
+}

@@ -1,0 +1,182 @@
+/**
+ * What tensor names say: modules, repeated layers, experts, and what each tensor does. Pure and free of Node, so that views
+ * use it too. Names follow PyTorch's state-dict convention (`model.layers.3.mlp.up_proj.weight`) or Flax's
+ * (`layers_3/mlp/up_proj/kernel`).
+ */
+
+/** What a tensor does in its model. */
+export type TensorKind =
+  /** Attention projections; `kv`: keys and values together (multi-head latent attention), `qkv`: all three. */
+  | "q" | "k" | "v" | "kv" | "qkv" | "o"
+  /** Feed-forward projections; `gate_up`: both in one matrix. */
+  | "gate" | "up" | "down" | "gate_up"
+  /** Low-rank adapters, ΔW = B·A. */
+  | "lora_a" | "lora_b"
+  | "embed" | "position" | "head" | "router" | "norm" | "bias" | "conv" | "rnn"
+  /** A linear layer without a more special role. */
+  | "fc"
+  /** Parameters of a quantiser: scales, zero points, permutations. */
+  | "scale"
+  /** State that is not trained: running statistics, inverse frequencies. */
+  | "buffer"
+  | "other";
+
+/** Containers whose numbered children are repeated layers. */
+const LAYERS = /^(?:h|(?:\w*_)?(?:layers?|blocks?|resblocks?|stages?|resnets|attentions|cells|downsamplers|upsamplers)\d*)$/;
+const EXPERTS = /^(?:\w+_)?experts?$/;
+/** Flax numbers layers in the name itself: `layers_3`, `h_3`. */
+const NUMBERED = /^(h|(?:\w*_)?(?:layers?|blocks?|stages?))_(\d+)$/;
+const NUMBER = /^\d{1,9}$/;
+
+/** A name's modules, outermost first, the parameter's own name last. Split at dots; at slashes when it has no dot. */
+export function modulePath(name: string): string[] {
+  return name.split(name.includes(".") ? "." : "/");
+}
+
+interface Place {
+  layer: number | null;
+  expert: number | null;
+  folded: string;
+  /** Path of the stack that holds the outermost layer, digits of its name dropped (ResNet's `layer1`, `layer2` are one). */
+  stack: string | null;
+  /** Which of the stack's layers. */
+  element: string;
+}
+
+/** Longer names are no module paths; they are left whole. */
+const LONGEST_NAME = 1000;
+
+function place(name: string): Place {
+  if (name.length > LONGEST_NAME) return { layer: null, expert: null, folded: name, stack: null, element: "" };
+  const separator = name.includes(".") ? "." : "/";
+  const parts = name.split(separator);
+  const found: Place = { layer: null, expert: null, folded: name, stack: null, element: "" };
+  let changed = false;
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!;
+    const before = parts[i - 1];
+    if (before !== undefined && NUMBER.test(part)) {
+      if (EXPERTS.test(before)) found.expert ??= Number(part);
+      else if (LAYERS.test(before)) enter(found, parts.slice(0, i), before, Number(part));
+      else continue;
+      parts[i] = "*";
+      changed = true;
+    } else {
+      const numbered = NUMBERED.exec(part);
+      if (numbered === null) continue;
+      enter(found, [...parts.slice(0, i), numbered[1]!], numbered[1]!, Number(numbered[2]));
+      parts[i] = `${numbered[1]}_*`;
+      changed = true;
+    }
+  }
+  if (changed) found.folded = parts.join(separator);
+  return found;
+}
+
+function enter(found: Place, path: string[], container: string, layer: number): void {
+  if (found.layer !== null) return;
+  found.layer = layer;
+  found.stack = [...path.slice(0, -1), container.replace(/\d+$/, "#")].join(".");
+  found.element = `${container}.${layer}`;
+}
+
+/** Number of the outermost repeated layer that holds the tensor, as in its name; null outside of any. */
+export function layerOf(name: string): number | null {
+  return place(name).layer;
+}
+
+/** Number of the expert (mixture of experts) that holds the tensor, as in its name; null outside of any. */
+export function expertOf(name: string): number | null {
+  return place(name).expert;
+}
+
+/** The name with the numbers of layers and experts replaced by `*`: equal for the same tensor of each repeated layer. */
+export function foldedName(name: string): string {
+  return place(name).folded;
+}
+
+/**
+ * How many repeated layers the model has: the size of its largest stack (a decoder's layers; the larger of an encoder's and
+ * a decoder's). Null when the names show none.
+ */
+export function layerCount(tensors: Iterable<{ name: string }>): number | null {
+  const stacks = new Map<string, Set<string>>();
+  for (const { name } of tensors) {
+    const { stack, element } = place(name);
+    if (stack === null) continue;
+    let elements = stacks.get(stack);
+    if (elements === undefined) stacks.set(stack, (elements = new Set()));
+    elements.add(element);
+  }
+  let most = 0;
+  for (const { size } of stacks.values()) most = Math.max(most, size);
+  return most === 0 ? null : most;
+}
+
+/** Rules in order; the first that matches the lower-cased folded name (without its last part, unless told) wins. */
+const PARAMETER_RULES: readonly (readonly [RegExp, TensorKind])[] = [
+  [/(?:^|[._])lora_(?:a|down|embedding_a)(?:[._/]|$)/, "lora_a"],
+  [/(?:^|[._])lora_(?:b|up|embedding_b)(?:[._/]|$)/, "lora_b"],
+  [/(?:running_mean|running_var|num_batches_tracked|inv_freq|position_ids|attn\.(?:masked_)?bias|attention\.(?:masked_)?bias|relative_position_index)$/, "buffer"],
+  [/(?:scales?|zeros|zero_point|g_idx|scb|absmax|quant_map|quant_state\.\w+|weight_scale(?:_inv|_2)?|input_scale|weight_shape)$/, "scale"],
+];
+const MODULE_RULES: readonly (readonly [RegExp, TensorKind])[] = [
+  [/(?:norm\w*|(?:^|_)ln\w*|layer_?norm\w*|bn\d*|batchnorm\w*|group_?norm\w*|gn\d*)$/, "norm"],
+  [/(?:position_embeddings?|pos_embed\w*|embed_positions|wpe|positional_embedding|relative_attention_bias|relative_position_bias_table)$/, "position"],
+  [/(?:embed_tokens|word_embeddings|token_embeddings?|tok_embeddings?|wte|embed_in|patch_embed\w*|patch_embeddings?|shared|embeddings?|embed|embedder)$/, "embed"],
+  [/(?:lm_head|embed_out|classifier|score|head|qa_outputs|output_projection|^output|logits?_proj\w*)$/, "head"],
+  [/(?:router|gate_inp|router_gate|shared_expert_gate|(?:moe|mlp|ffn|feed_forward|block_sparse_moe)\.gate)$/, "router"],
+  [/(?:qkv(?:_proj)?|query_key_value|c_attn|in_proj|wqkv|attn_qkv)$/, "qkv"],
+  [/(?:kv_a_proj\w*|kv_b_proj|kv_proj|to_kv|kv)$/, "kv"],
+  [/(?:q_proj|q_a_proj|q_b_proj|query|to_q|wq|q_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.q)$/, "q"],
+  [/(?:k_proj|key|to_k|wk|k_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.k)$/, "k"],
+  [/(?:v_proj|value|to_v|wv|v_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.v)$/, "v"],
+  [/(?:o_proj|out_proj|to_out(?:\.0)?|out_lin|attention\.wo|(?:attn\w*|attention)\.(?:c_proj|proj|proj_out|output\.dense|dense|o|out)|selfattention\.o|encdecattention\.o)$/, "o"],
+  [/(?:gate_up_proj|gate_and_up_proj|net\.0\.proj|gate_up|wi_fused)$/, "gate_up"],
+  [/(?:gate_proj|wi_0|w1|ffn_gate)$/, "gate"],
+  [/(?:up_proj|wi_1|wi|w3|c_fc|dense_h_to_4h|intermediate\.dense|lin1|ffn_up|mlp\.fc1)$/, "up"],
+  [/(?:down_proj|wo|w2|dense_4h_to_h|output\.dense|lin2|ffn_down|mlp\.(?:c_proj|fc2)|ff\.net\.2)$/, "down"],
+];
+/** `fc1` and `fc2` are a feed-forward pair inside a layer, plain linear layers elsewhere. */
+const IN_LAYER_RULES: readonly (readonly [RegExp, TensorKind])[] = [
+  [/(?:^|\.)fc1$/, "up"],
+  [/(?:^|\.)fc2$/, "down"],
+];
+
+const MOST_REMEMBERED = 20_000;
+const remembered = new Map<string, TensorKind>();
+
+/**
+ * What the tensor does, by the names of the common model families (Llama and its kin, GPT-2, BERT, T5, ViT, CLIP, Whisper,
+ * mixtures of experts, diffusion models, convolutional nets, adapters) and by its number of axes.
+ */
+export function kindOf(name: string, shape: readonly number[]): TensorKind {
+  if (name.length > LONGEST_NAME) return "other";
+  const folded = foldedName(name);
+  const key = `${shape.length} ${folded}`;
+  let kind = remembered.get(key);
+  if (kind === undefined) {
+    if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+    remembered.set(key, (kind = classify(folded.toLowerCase().replaceAll("/", "."), shape.length)));
+  }
+  return kind;
+}
+
+function classify(name: string, axes: number): TensorKind {
+  const cut = name.lastIndexOf(".");
+  const parameter = name.slice(cut + 1);
+  // `in_proj_weight` and `weight_ih_l0` carry their module in the parameter's own name.
+  const module = /^(?:weight|bias|kernel|scale|embedding|qweight|gamma|beta|base_layer)$/.test(parameter) ? name.slice(0, Math.max(cut, 0)) : name.replace(/_(?:weight|bias)$/, "");
+  for (const [rule, kind] of PARAMETER_RULES) if (rule.test(name) && !(parameter === "scale" && first(MODULE_RULES, module) === "norm")) return kind;
+  if (/^(?:weight|bias)_(?:ih|hh)(?:_l\d+)?(?:_reverse)?$/.test(parameter)) return parameter.startsWith("bias") ? "bias" : "rnn";
+  if (/(?:^|_)(?:bias|beta)$/.test(parameter) && axes <= 1) return "bias";
+  const inLayer = /(?:\.|_)\*(?:\.|$)/.test(module);
+  const named = first(MODULE_RULES, module.replace(/\.base_layer$/, "")) ?? (inLayer ? first(IN_LAYER_RULES, module) : undefined);
+  if (named !== undefined && !(named === "norm" && axes > 1)) return named;
+  if (axes >= 3) return "conv";
+  return axes === 2 ? "fc" : "other";
+}
+
+function first(rules: readonly (readonly [RegExp, TensorKind])[], text: string): TensorKind | undefined {
+  return rules.find(([rule]) => rule.test(text))?.[1];
+}
