@@ -1,0 +1,345 @@
+/**
+ * One open checkpoint with the engine and the cache: all that the inspector's host side and the command line do, but for
+ * dialogs, the clipboard and windows.
+ */
+import path from "node:path";
+import { CheckpointError, type Checkpoint, type CheckpointFile, type Tensor } from "../checkpoint/checkpoint";
+import type { Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
+import type { AnalysisPart, CachedResult, EngineStatus, InspectView, MatrixView, Snapshot, SpectrumMode } from "../protocol/inspect";
+import type { Finding, Statistics } from "../protocol/results";
+import { RpcError, toWireError } from "../protocol/rpc";
+import type { ResultCache } from "./cache";
+import { Compute, type Answer } from "./compute";
+import { findDuplicates } from "./duplicates";
+import type { Engine } from "./engine";
+import { Events } from "./events";
+import { healthFindings, suspicion, worstFirst } from "./health";
+import { hashJob, histogramJob, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
+import { KnownResults } from "./known";
+import { viewAsMatrix } from "./matrix-view";
+import { overviewOf, tableOf } from "./overview";
+import { Throttle } from "./throttle";
+import { FileWatcher, patiently } from "./watch";
+import { analyseWholeModel, type WholeModelResult } from "./whole-model";
+
+export interface InspectionOptions {
+  /** Absolute path of a file, an index or a folder. */
+  path: string;
+  /** @throws CheckpointError */
+  open(path: string): Promise<Checkpoint>;
+  engine: Engine;
+  engineStatus?(): EngineStatus;
+  cache?: ResultCache;
+  /** False in Restricted Mode. */
+  trusted?(): boolean;
+}
+
+/** What an inspection tells its listeners. */
+export type InspectionEvents = Pick<InspectView, "changed" | "results" | "findings" | "progress">;
+
+export interface AnalyseRequest {
+  parts: readonly AnalysisPart[];
+  /** Default: all. */
+  tensors?: readonly number[];
+  /** Default: `"exact"`. */
+  mode?: SpectrumMode;
+}
+
+/** Results reach listeners at most this often. */
+const RESULTS_MS = 100;
+const FINDINGS_MS = 300;
+/** Requests under way while a model is analysed: enough to keep all threads busy with small tensors. */
+const CONCURRENCY = 16;
+
+/** A structure as it was read, and all that is known about it. */
+interface Opened {
+  checkpoint: Checkpoint;
+  known: KnownResults;
+  duplicates: number[][];
+  /** Aborted when the structure is replaced or the inspection ends. */
+  lifetime: AbortController;
+}
+
+export class Inspection {
+  readonly path: string;
+  readonly #compute: Compute;
+  readonly #events = new Events<InspectionEvents>();
+  #opened: Opened | null = null;
+  /** Why the last reading failed. */
+  #error: unknown = null;
+  #revision = 0;
+  #reading: Promise<void>;
+  readonly #end = new AbortController();
+  #stop = new AbortController();
+  #analysing: Promise<unknown> = Promise.resolve();
+  /** Results that listeners have not been told of. */
+  #fresh: CachedResult[] = [];
+  readonly #tellResults = new Throttle(RESULTS_MS, () => this.#events.emit("results", { results: this.#fresh.splice(0) }));
+  readonly #tellFindings = new Throttle(FINDINGS_MS, () => this.#events.emit("findings", { findings: this.findings() }));
+  #watcher: FileWatcher | undefined;
+  #rereading = new AbortController();
+
+  /** Starts reading the headers; `checkpoint()` waits for that. */
+  constructor(private readonly options: InspectionOptions) {
+    this.path = options.path;
+    this.#compute = new Compute(options.engine, options.cache);
+    this.#reading = this.#read().catch((error: unknown) => this.#failed(error));
+  }
+
+  /** Adds a listener; returns its removal. */
+  on(listener: Partial<InspectionEvents>): () => void {
+    return this.#events.on(listener);
+  }
+
+  /**
+   * The structure.
+   * @throws CheckpointError when it has never been read whole.
+   */
+  async checkpoint(): Promise<Checkpoint> {
+    return (await this.#open()).checkpoint;
+  }
+
+  /** All that a view needs to draw. Waits for the headers, not for the cache: what that holds arrives as results. */
+  async snapshot(): Promise<Snapshot> {
+    await this.#reading;
+    const revision = this.#revision;
+    const name = path.basename(this.path);
+    if (this.#opened === null) return { status: "failed", revision, name, path: this.path, error: toWireError(this.#error) };
+    const { checkpoint, known } = this.#opened;
+    return {
+      status: "ready",
+      revision,
+      overview: { ...overviewOf(checkpoint, name, this.#trusted), findings: this.findings() },
+      table: tableOf(checkpoint),
+      results: known.all(),
+      engine: this.options.engineStatus?.() ?? { state: "stopped" },
+    };
+  }
+
+  /** Structure findings and computed ones, worst first; empty until the structure is there. */
+  findings(): Finding[] {
+    if (this.#opened === null) return [];
+    const { checkpoint, known, duplicates } = this.#opened;
+    const facts = checkpoint.tensors.map((_, i) => known.facts(i));
+    return worstFirst([...this.#stale(), ...checkpoint.findings, ...healthFindings(facts, duplicates)]);
+  }
+
+  /** What is known of a tensor, without computing. */
+  known(tensor: number): CachedResult | undefined {
+    return this.#opened?.known.get(tensor);
+  }
+
+  async statistics(index: number, signal?: AbortSignal): Promise<Answer<Statistics>> {
+    const { file, expression, scope, keep } = await this.#subject(index, signal);
+    const answer = await this.#compute.run(statisticsJob(expression), file, scope);
+    keep({ tensor: index, statistics: answer.value, fromCache: answer.fromCache, seconds: answer.seconds });
+    return answer;
+  }
+
+  /** @param points as `NormsParams.points`. */
+  async norms(index: number, points: number, signal?: AbortSignal): Promise<Answer<NormsResult>> {
+    const { file, expression, scope, keep } = await this.#subject(index, signal);
+    const answer = await this.#compute.run(normsJob(expression, points), file, scope);
+    keep({ tensor: index, norms: answer.value });
+    return answer;
+  }
+
+  async spectrum(index: number, mode: SpectrumMode, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer<SpectrumResult>> {
+    const { file, expression, scope, keep } = await this.#subject(index, signal);
+    const answer = await this.#compute.run(spectrumJob(expression, mode), file, scope, onProgress);
+    keep({ tensor: index, spectrum: answer.value });
+    return answer;
+  }
+
+  async histogram(index: number, binning: Omit<HistogramParams, "tensor" | "progressToken">, signal?: AbortSignal): Promise<HistogramResult> {
+    const { file, expression, scope } = await this.#subject(index, signal);
+    return (await this.#compute.run(histogramJob({ ...binning, tensor: expression }), file, scope)).value;
+  }
+
+  /** A pooled picture of a window of the matrix that `view` picks out; at most height × width pixels. */
+  async picture(index: number, view: MatrixView, window: Window, height: number, width: number, signal?: AbortSignal): Promise<PictureResult> {
+    const { tensor, expression, scope } = await this.#subject(index, signal);
+    return this.options.engine.request("picture", { tensor: viewAsMatrix(expression, tensor.shape, view), window, height, width }, { signal: scope });
+  }
+
+  /** The exact elements of a window of the matrix that `view` picks out. */
+  async values(index: number, view: MatrixView, window: Window, signal?: AbortSignal): Promise<ValuesResult> {
+    const { tensor, expression, scope } = await this.#subject(index, signal);
+    return this.options.engine.request("values", { tensor: viewAsMatrix(expression, tensor.shape, view), window }, { signal: scope });
+  }
+
+  /** Analyses all tensors or those named, after any analysis under way. Results arrive as events while it runs. */
+  async analyse(request: AnalyseRequest, signal?: AbortSignal): Promise<WholeModelResult> {
+    const opened = await this.#open();
+    const scope = AbortSignal.any([this.#stop.signal, opened.lifetime.signal, ...(signal === undefined ? [] : [signal])]);
+    const run = this.#analysing.then(() => this.#analyse(opened, request, scope));
+    this.#analysing = run.catch(() => undefined);
+    return run;
+  }
+
+  /** Stops the analysis under way and those that wait for it. */
+  stopAnalysis(): void {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+  }
+
+  /** Groups of tensors with equal content, by index. */
+  async duplicates(signal?: AbortSignal): Promise<number[][]> {
+    const opened = await this.#open();
+    if (!this.#trusted) throw new RpcError({ code: "untrusted", message: "Searching for duplicates reads every byte of the model and is off in Restricted Mode: trust this workspace first." });
+    const hash = async (index: number): Promise<string> => {
+      const { file, expression, scope } = await this.#subject(index, signal);
+      return (await this.#compute.run(hashJob(expression), file, scope)).value.hash;
+    };
+    opened.duplicates = await findDuplicates(opened.checkpoint.tensors, hash, CONCURRENCY);
+    this.#tellFindings.request();
+    return opened.duplicates;
+  }
+
+  /** Reads the headers again. When they cannot be read the structure stays as it was, and a finding says why. */
+  async reload(): Promise<void> {
+    await this.#reading;
+    this.#reading = this.#read().catch((error: unknown) => this.#failed(error));
+    await this.#tellChanged();
+  }
+
+  /** Follows the files on disk from now on: reloads when they changed, patient with half-written ones. */
+  watch(): void {
+    if (this.#watcher !== undefined) return;
+    this.#watcher = new FileWatcher(() => void this.#reread());
+    void this.#reading.then(() => this.#follow());
+  }
+
+  /** Ends everything under way; waits until what is known is on disk. */
+  async dispose(): Promise<void> {
+    this.#end.abort();
+    this.#rereading.abort();
+    this.#watcher?.dispose();
+    this.#opened?.lifetime.abort();
+    this.#tellResults.cancel();
+    this.#tellFindings.cancel();
+    await Promise.all((this.#opened?.checkpoint.files ?? []).map((file) => this.options.cache?.release(file)));
+  }
+
+  get #trusted(): boolean {
+    return this.options.trusted?.() ?? true;
+  }
+
+  async #open(): Promise<Opened> {
+    await this.#reading;
+    if (this.#opened === null) throw this.#error;
+    return this.#opened;
+  }
+
+  async #read(): Promise<void> {
+    const checkpoint = await this.options.open(this.path);
+    if (this.#end.signal.aborted) return;
+    const earlier = this.#opened;
+    const known = new KnownResults(checkpoint);
+    if (earlier !== null) known.inherit(earlier.known);
+    earlier?.lifetime.abort();
+    this.#fresh = [];
+    this.#error = null;
+    this.#opened = { checkpoint, known, duplicates: [], lifetime: new AbortController() };
+    this.#revision++;
+    if (this.options.cache !== undefined) void this.#recall(this.#opened, this.options.cache);
+  }
+
+  #failed(error: unknown): void {
+    this.#error = error;
+    this.#revision++;
+  }
+
+  async #recall(opened: Opened, cache: ResultCache): Promise<void> {
+    const recalled = await opened.known.load(cache);
+    if (recalled.length > 0 && this.#opened === opened) this.#tell(recalled);
+  }
+
+  #tell(results: readonly CachedResult[]): void {
+    this.#fresh.push(...results);
+    this.#tellResults.request();
+    this.#tellFindings.request();
+  }
+
+  /** That the structure on screen is not what is on disk. */
+  #stale(): Finding[] {
+    if (this.#error === null || this.#opened === null) return [];
+    const { message } = toWireError(this.#error);
+    return [{ rule: "stale", severity: "error", message: `The file changed and cannot be read now, so this is what it held before: ${message}.` }];
+  }
+
+  async #tellChanged(): Promise<void> {
+    this.#events.emit("changed", await this.snapshot());
+    await this.#follow();
+  }
+
+  async #follow(): Promise<void> {
+    const files = this.#opened?.checkpoint.files.map((file) => file.path) ?? [];
+    await this.#watcher?.follow([...new Set([this.path, ...files])]);
+  }
+
+  /** After a change on disk. A newer change starts it anew. */
+  async #reread(): Promise<void> {
+    this.#rereading.abort();
+    const { signal } = (this.#rereading = new AbortController());
+    try {
+      await patiently(() => this.#read(), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#failed(error);
+    }
+    await this.#tellChanged();
+  }
+
+  /** The tensor with all that computing about it needs. */
+  async #subject(index: number, signal?: AbortSignal): Promise<Subject> {
+    const opened = await this.#open();
+    const tensor = opened.checkpoint.tensors[index];
+    if (tensor === undefined) throw new RpcError({ code: "usage", message: `There is no tensor ${index}.` });
+    const file = opened.checkpoint.files[tensor.file]!;
+    const { expression } = tensor;
+    if (expression === null) throw new CheckpointError("unsupported", tensor.unreadable ?? "its values cannot be decoded", file.path, { tensor: tensor.name });
+    return {
+      tensor,
+      file,
+      expression,
+      scope: signal === undefined ? opened.lifetime.signal : AbortSignal.any([signal, opened.lifetime.signal]),
+      keep: (result) => {
+        if (this.#opened !== opened) return;
+        opened.known.add(result);
+        this.#tell([result]);
+      },
+    };
+  }
+
+  async #analyse({ checkpoint, known }: Opened, { parts, tensors, mode = "exact" }: AnalyseRequest, signal: AbortSignal): Promise<WholeModelResult> {
+    const result = await analyseWholeModel({
+      tensors: checkpoint.tensors,
+      selection: tensors ?? checkpoint.tensors.map((_, i) => i),
+      parts,
+      mode,
+      concurrency: CONCURRENCY,
+      signal,
+      run: ({ part, tensor }) => {
+        if (part === "statistics") return this.statistics(tensor, signal);
+        return part === "norms" ? this.norms(tensor, NORM_POINTS, signal) : this.spectrum(tensor, mode, signal);
+      },
+      suspicion: (tensor) => suspicion(known.facts(tensor)),
+      onFailed: ({ part, tensor }, message) => known.fail(tensor, `${part}: ${message}`),
+      onProgress: (progress) => this.#events.emit("progress", progress),
+    });
+    this.#tellResults.flush();
+    this.#tellFindings.request();
+    this.#tellFindings.flush();
+    return result;
+  }
+}
+
+interface Subject {
+  tensor: Tensor;
+  file: CheckpointFile;
+  expression: Expression;
+  /** Aborted with the caller's signal or when the structure is replaced. */
+  scope: AbortSignal;
+  keep(result: CachedResult): void;
+}

@@ -1,0 +1,81 @@
+/** What is known of the tensors of a checkpoint. */
+import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
+import type { NormsResult, SpectrumResult } from "../engine/protocol";
+import type { CachedResult } from "../protocol/inspect";
+import type { Statistics } from "../protocol/results";
+import type { ResultCache } from "./cache";
+import type { TensorFacts } from "./health";
+import { jobKey, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
+
+export class KnownResults {
+  readonly #results = new Map<number, CachedResult>();
+  readonly #failures = new Map<number, string[]>();
+
+  constructor(private readonly checkpoint: Checkpoint) {}
+
+  get(tensor: number): CachedResult | undefined {
+    return this.#results.get(tensor);
+  }
+
+  all(): CachedResult[] {
+    return [...this.#results.values()];
+  }
+
+  add(result: CachedResult): void {
+    this.#results.set(result.tensor, { ...this.#results.get(result.tensor), ...result });
+  }
+
+  /** Notes why a part of a tensor's analysis failed. */
+  fail(tensor: number, reason: string): void {
+    const reasons = this.#failures.get(tensor);
+    if (reasons === undefined) this.#failures.set(tensor, [reason]);
+    else if (!reasons.includes(reason)) reasons.push(reason);
+  }
+
+  facts(tensor: number): TensorFacts {
+    const { statistics, norms, spectrum } = this.#results.get(tensor) ?? {};
+    return { tensor: this.checkpoint.tensors[tensor]!, statistics, norms, spectrum, failures: this.#failures.get(tensor) };
+  }
+
+  /** Takes over what `earlier` knew of tensors that are still the same bytes of the same version of their file. */
+  inherit(earlier: KnownResults): void {
+    const old = new Map(earlier.checkpoint.tensors.map((tensor, i) => [tensor.name, i]));
+    this.checkpoint.tensors.forEach((tensor, i) => {
+      const before = old.get(tensor.name);
+      if (before === undefined) return;
+      const result = earlier.#results.get(before);
+      if (result !== undefined && identity(earlier.checkpoint, before) === identity(this.checkpoint, i)) this.#results.set(i, { ...result, tensor: i });
+    });
+  }
+
+  /** Adds what the cache holds; answers with the additions. */
+  async load(cache: ResultCache): Promise<CachedResult[]> {
+    const added: CachedResult[] = [];
+    const files = await Promise.all(this.checkpoint.files.map((file) => (file.missing ? undefined : cache.of(file))));
+    this.checkpoint.tensors.forEach(({ expression, file }, tensor) => {
+      const kept = files[file];
+      if (expression === null || kept === undefined || kept.size === 0) return;
+      const statistics = kept.get(jobKey(statisticsJob(expression)));
+      const norms = kept.get(jobKey(normsJob(expression, NORM_POINTS)));
+      const spectrum = kept.get(jobKey(spectrumJob(expression, "exact"))) ?? kept.get(jobKey(spectrumJob(expression, "fast")));
+      if (statistics === undefined && norms === undefined && spectrum === undefined) return;
+      const result: CachedResult = {
+        tensor,
+        ...(statistics === undefined ? {} : { statistics: statistics.value as Statistics, seconds: statistics.seconds }),
+        ...(norms === undefined ? {} : { norms: norms.value as NormsResult }),
+        ...(spectrum === undefined ? {} : { spectrum: spectrum.value as SpectrumResult }),
+        fromCache: true,
+      };
+      // What was computed while the cache was being read is newer.
+      this.#results.set(tensor, { ...result, ...this.#results.get(tensor) });
+      added.push(result);
+    });
+    return added;
+  }
+}
+
+function identity({ files, tensors }: Checkpoint, index: number): string {
+  const { expression, file }: Tensor = tensors[index]!;
+  const { bytes, modified }: CheckpointFile = files[file]!;
+  return JSON.stringify([expression, bytes, modified]);
+}
