@@ -1,0 +1,53 @@
+/** Every command the manifest contributes. */
+import * as vscode from "vscode";
+import type { EngineService } from "./engine-service";
+import { inspect } from "./inspect-command";
+import type { InspectEditorProvider } from "./inspect-editor";
+import type { InspectSession } from "./inspect-session";
+import { type Log, sentence } from "./log";
+import { openAsHex, openAsText } from "./reveal-as";
+
+export interface CommandTargets {
+  readonly editors: InspectEditorProvider;
+  readonly engine: EngineService;
+  readonly log: Log;
+  clearCache(): Promise<void>;
+}
+
+/** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */
+export function registerCommands({ editors, engine, log, clearCache }: CommandTargets): vscode.Disposable {
+  const onActive = (act: (session: InspectSession) => unknown) => async () => {
+    const { active } = editors;
+    if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
+    else await act(active);
+  };
+  const commands: Record<string, (...args: unknown[]) => unknown> = {
+    inspect: (clicked, selected) => inspect(clicked, selected),
+    analyse: onActive((session) => session.command("analyse")),
+    stopAnalysis: onActive((session) => session.stopAnalysis()),
+    reload: onActive((session) => session.reload()),
+    exportReport: onActive((session) => session.command("exportReport")),
+    focusFilter: onActive((session) => session.command("focusFilter")),
+    back: onActive((session) => session.command("back")),
+    forward: onActive((session) => session.command("forward")),
+    openAsText: onActive((session) => openAsText(session.document.uri)),
+    openAsHex: onActive((session) => openAsHex(session.document.uri)),
+    openWholeModel: onActive((session) => session.openWholeModel()),
+    showLog: () => log.show(),
+    restartEngine: () => engine.restart(),
+    clearCache,
+  };
+  return vscode.Disposable.from(
+    ...Object.entries(commands).map(([name, act]) =>
+      vscode.commands.registerCommand(`weightLoupe.${name}`, async (...args: unknown[]) => {
+        try {
+          await act(...args);
+        } catch (error) {
+          log.error(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+          const answer = await vscode.window.showErrorMessage(`Weight Loupe: ${sentence(error)}`, "Show Log");
+          if (answer === "Show Log") log.show();
+        }
+      }),
+    ),
+  );
+}

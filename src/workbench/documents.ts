@@ -1,0 +1,134 @@
+/** Open checkpoints: one per file however many views it has, kept a little longer than its last view. */
+import * as vscode from "vscode";
+import { Inspection, type InspectionEvents } from "../analysis/inspection";
+import type { Snapshot } from "../protocol/inspect";
+import type { Log } from "./log";
+import { sentence } from "./log";
+
+/** Moving a tab closes it and opens it again: what was open is kept this long. Milliseconds. */
+const GRACE_MS = 5000;
+
+/** Makes the inspection of a file; asked again when the engine was replaced. */
+export type InspectionMaker = (uri: vscode.Uri) => Inspection;
+
+/** One checkpoint, shared by its views. The inspection behind it may be replaced; listeners stay. */
+export class OpenCheckpoint {
+  readonly #listeners = new Set<Partial<InspectionEvents>>();
+  #inspection: Inspection;
+  #detach: () => void;
+  #views = 0;
+  #end: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly uri: vscode.Uri,
+    private readonly make: InspectionMaker,
+    private readonly log: Log,
+    private readonly onEnd: () => void,
+  ) {
+    this.#inspection = make(uri);
+    this.#detach = this.#attach();
+  }
+
+  get inspection(): Inspection {
+    return this.#inspection;
+  }
+
+  /** Adds a listener; returns its removal. */
+  on(listener: Partial<InspectionEvents>): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Starts afresh, with another engine; views are told as when the file changed. */
+  async renew(): Promise<void> {
+    const old = this.#inspection;
+    this.#detach();
+    this.#inspection = this.make(this.uri);
+    this.#detach = this.#attach();
+    await old.dispose();
+    const snapshot: Snapshot = await this.#inspection.snapshot();
+    this.#forward("changed", snapshot);
+  }
+
+  retain(): void {
+    clearTimeout(this.#end);
+    this.#views++;
+  }
+
+  release(): void {
+    if (--this.#views > 0) return;
+    this.#end = setTimeout(() => void this.dispose(), GRACE_MS);
+  }
+
+  async dispose(): Promise<void> {
+    clearTimeout(this.#end);
+    this.onEnd();
+    this.#detach();
+    this.#listeners.clear();
+    try {
+      await this.#inspection.dispose();
+    } catch (error) {
+      this.log.warn(`Closing ${this.uri.toString()}: ${sentence(error)}`);
+    }
+  }
+
+  #attach(): () => void {
+    return this.#inspection.on({
+      changed: (snapshot) => this.#forward("changed", snapshot),
+      results: (results) => this.#forward("results", results),
+      findings: (findings) => this.#forward("findings", findings),
+      progress: (progress) => this.#forward("progress", progress),
+    });
+  }
+
+  #forward<K extends keyof InspectionEvents>(event: K, argument: Parameters<InspectionEvents[K]>[0]): void {
+    for (const listener of [...this.#listeners]) (listener[event] as ((argument: Parameters<InspectionEvents[K]>[0]) => void) | undefined)?.(argument);
+  }
+}
+
+/** A document of the custom editor: a share in an open checkpoint. */
+export class InspectDocument implements vscode.CustomDocument {
+  constructor(
+    readonly uri: vscode.Uri,
+    readonly checkpoint: OpenCheckpoint,
+  ) {
+    checkpoint.retain();
+  }
+
+  dispose(): void {
+    this.checkpoint.release();
+  }
+}
+
+export class OpenCheckpoints implements vscode.Disposable {
+  readonly #open = new Map<string, OpenCheckpoint>();
+
+  constructor(
+    private readonly make: InspectionMaker,
+    private readonly log: Log,
+  ) {}
+
+  document(uri: vscode.Uri): InspectDocument {
+    const key = uri.toString();
+    let checkpoint = this.#open.get(key);
+    if (checkpoint === undefined) {
+      checkpoint = new OpenCheckpoint(uri, this.make, this.log, () => this.#open.delete(key));
+      this.#open.set(key, checkpoint);
+    }
+    return new InspectDocument(uri, checkpoint);
+  }
+
+  /** How many are open, those in their grace period included. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Starts all afresh: the engine, and with it what cached results mean, was replaced. */
+  async renewAll(): Promise<void> {
+    await Promise.all([...this.#open.values()].map((checkpoint) => checkpoint.renew()));
+  }
+
+  dispose(): void {
+    for (const checkpoint of [...this.#open.values()]) void checkpoint.dispose();
+  }
+}

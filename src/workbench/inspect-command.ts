@@ -1,0 +1,68 @@
+/** "Inspect Checkpoint": from the Explorer, from an editor's title, or from the palette. */
+import * as vscode from "vscode";
+
+export const FILE_EDITOR = "weightLoupe.inspect";
+/** The same editor under a name of its own: an index is JSON to most people, so it is offered and not imposed. */
+export const INDEX_EDITOR = "weightLoupe.inspectIndex";
+
+const INDEX_SUFFIX = ".safetensors.index.json";
+/** A workspace with more checkpoints is searched through the file dialog. */
+const MOST_OFFERED = 500;
+
+/** Says by the file's name alone whether the inspector is for it. */
+export function isCheckpoint(uri: vscode.Uri): boolean {
+  return uri.path.endsWith(".safetensors") || uri.path.endsWith(INDEX_SUFFIX);
+}
+
+/**
+ * Opens the inspector.
+ * @param clicked The file that was right-clicked; absent when called from the palette.
+ * @param selected All files selected in the Explorer, when several are.
+ */
+export async function inspect(clicked?: unknown, selected?: unknown): Promise<void> {
+  if (Array.isArray(selected) && selected.length > 1) {
+    const files = selected.filter((each): each is vscode.Uri => each instanceof vscode.Uri && isCheckpoint(each));
+    for (const uri of files) await inspectUri(uri, { preview: false });
+    return;
+  }
+  const uri = clicked instanceof vscode.Uri ? clicked : (activeFile() ?? (await pickFile()));
+  if (uri !== undefined) await inspectUri(uri);
+}
+
+/** Opens the inspector on a file. */
+export async function inspectUri(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<void> {
+  await vscode.commands.executeCommand("vscode.openWith", uri, uri.path.endsWith(INDEX_SUFFIX) ? INDEX_EDITOR : FILE_EDITOR, options);
+}
+
+/** The file of the active tab, when the inspector is for it. */
+function activeFile(): vscode.Uri | undefined {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  const uri = input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom ? input.uri : undefined;
+  return uri !== undefined && isCheckpoint(uri) ? uri : undefined;
+}
+
+/** The workspace's checkpoints to choose from, with a file dialog for all others. */
+async function pickFile(): Promise<vscode.Uri | undefined> {
+  const found = await vscode.workspace.findFiles(`**/*{.safetensors,${INDEX_SUFFIX}}`, undefined, MOST_OFFERED);
+  if (found.length === 0) return browse();
+  const items: (vscode.QuickPickItem & { uri?: vscode.Uri })[] = found
+    .map((uri) => ({ label: uri.path.split("/").at(-1) ?? "", description: vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, "..")), uri }))
+    .sort((a, b) => a.description.localeCompare(b.description, undefined, { numeric: true }) || a.label.localeCompare(b.label));
+  items.push({ label: "", kind: vscode.QuickPickItemKind.Separator }, { label: "$(folder-opened) Browse…" });
+  const picked = await vscode.window.showQuickPick(items, { title: "Inspect Checkpoint", placeHolder: "A checkpoint of this workspace", matchOnDescription: true });
+  return picked === undefined ? undefined : (picked.uri ?? browse());
+}
+
+async function browse(): Promise<vscode.Uri | undefined> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const [uri] =
+    (await vscode.window.showOpenDialog({
+      title: "Inspect Checkpoint",
+      openLabel: "Inspect",
+      filters: { Checkpoints: ["safetensors", "json"] },
+      ...(folder === undefined ? {} : { defaultUri: folder }),
+    })) ?? [];
+  if (uri === undefined || isCheckpoint(uri)) return uri;
+  await vscode.window.showWarningMessage(`Weight Loupe opens *.safetensors and *${INDEX_SUFFIX} files, not ${uri.path.split("/").at(-1) ?? ""}.`);
+  return undefined;
+}

@@ -1,0 +1,121 @@
+/** One view of a checkpoint: the page's calls answered, what happens to the checkpoint told to the page. */
+import * as vscode from "vscode";
+import type { AnalysisPart, AnalysisProgress, InspectHost, InspectView } from "../protocol/inspect";
+import { connect, type Handlers, type Remote } from "../protocol/rpc";
+import type { InspectDocument } from "./documents";
+import type { EngineService } from "./engine-service";
+import { inspectUri } from "./inspect-command";
+import type { Log } from "./log";
+import { openAsHex, openAsText } from "./reveal-as";
+import { saveExport } from "./save-export";
+import type { ViewStates } from "./view-states";
+import { webviewPort } from "./webview-port";
+
+/** What every session needs. */
+export interface Services {
+  readonly extension: vscode.Uri;
+  readonly log: Log;
+  readonly engine: EngineService;
+  readonly states: ViewStates;
+}
+
+export const ALL_PARTS: AnalysisPart[] = ["statistics", "norms", "spectrum"];
+
+export class InspectSession implements vscode.Disposable {
+  readonly #view: Remote<InspectView> & { dispose(): void };
+  readonly #subscriptions: (() => void)[] = [];
+  #alive = true;
+  #progress: AnalysisProgress | null = null;
+
+  constructor(
+    readonly document: InspectDocument,
+    readonly panel: vscode.WebviewPanel,
+    private readonly services: Services,
+    /** Called when an analysis begins or ends. */
+    onAnalysing: () => void,
+  ) {
+    const { engine } = services;
+    this.#view = connect<InspectView, InspectHost>(webviewPort(panel.webview, () => this.#alive), this.#handlers());
+    this.#subscriptions.push(
+      document.checkpoint.on({
+        changed: (snapshot) => this.#view.notify("changed", snapshot),
+        results: (results) => this.#view.notify("results", results),
+        findings: (findings) => this.#view.notify("findings", findings),
+        progress: (progress) => {
+          const before = this.analysing;
+          this.#progress = progress;
+          this.#view.notify("progress", progress);
+          if (this.analysing !== before) onAnalysing();
+        },
+      }),
+      engine.onStatus((status) => this.#view.notify("engine", status)),
+    );
+  }
+
+  get analysing(): boolean {
+    return this.#progress?.running ?? false;
+  }
+
+  /** Hands a command of the palette or a key to the page. */
+  command(name: Parameters<InspectView["command"]>[0]["name"]): void {
+    this.#view.notify("command", { name });
+  }
+
+  stopAnalysis(): void {
+    this.document.checkpoint.inspection.stopAnalysis();
+  }
+
+  reload(): Promise<void> {
+    return this.document.checkpoint.inspection.reload();
+  }
+
+  /** Opens the model that this file is a shard of; says so when it is none. */
+  async openWholeModel(): Promise<void> {
+    const { wholeModel } = await this.document.checkpoint.inspection.opened();
+    if (wholeModel === undefined) await vscode.window.showInformationMessage("No index beside this file lists it as a shard.");
+    else await inspectUri(this.document.uri.with({ path: vscode.Uri.file(wholeModel).path }));
+  }
+
+  dispose(): void {
+    this.#alive = false;
+    for (const unsubscribe of this.#subscriptions) unsubscribe();
+    this.#view.dispose();
+  }
+
+  #handlers(): Handlers<InspectHost> {
+    const { document, services } = this;
+    const { checkpoint, uri } = document;
+    return {
+      ready: () => {
+        // The page draws from here on what it is told; an analysis under way goes on telling.
+        if (this.#progress?.running) queueMicrotask(() => this.#view.notify("progress", this.#progress!));
+        return checkpoint.inspection.snapshot();
+      },
+      statistics: ({ tensor }, signal) => checkpoint.inspection.statistics(tensor, signal),
+      histogram: ({ tensor, ...shape }, signal) => checkpoint.inspection.histogram(tensor, shape, signal),
+      norms: ({ tensor, points }, signal) => checkpoint.inspection.norms(tensor, points, signal),
+      spectrum: ({ tensor, mode }, signal) => checkpoint.inspection.spectrum(tensor, mode, signal),
+      picture: ({ tensor, view, window, height, width }, signal) => checkpoint.inspection.picture(tensor, view, window, height, width, signal),
+      values: ({ tensor, view, window }, signal) => checkpoint.inspection.values(tensor, view, window, signal),
+      // Not ended with the view: moving the tab or hiding it must not lose the work. `stopAnalysis` ends it.
+      analyse: async ({ parts, tensors }) => {
+        const { done, failed, cancelled } = await checkpoint.inspection.analyse({ parts, ...(tensors === undefined ? {} : { tensors }) });
+        return { done, failed: failed.length, cancelled };
+      },
+      stopAnalysis: () => this.stopAnalysis(),
+      duplicates: async (_, signal) => ({ groups: await checkpoint.inspection.duplicates(signal) }),
+      copy: async ({ text }) => {
+        await vscode.env.clipboard.writeText(text);
+      },
+      save: (content) => saveExport(content, checkpoint),
+      remember: (state) => services.states.remember(uri, state),
+      recall: () => services.states.recall(uri),
+      reload: () => this.reload(),
+      showLog: () => services.log.show(),
+      restartEngine: () => services.engine.restart(),
+      openAsText: () => openAsText(uri),
+      openAsHex: () => openAsHex(uri),
+      openWholeModel: () => this.openWholeModel(),
+    };
+  }
+}
