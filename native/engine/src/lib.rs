@@ -1,1 +1,16 @@
-//! Weight Loupe engine.
+//! Weight Loupe's engine: reads tensor bytes and answers with aggregates.
+//!
+//! It is given tensors as expressions over byte ranges of files (`protocol::Expression`), and knows neither checkpoint
+//! formats nor what the tensors are for. One file per family of computations; `server` puts them on the wire.
+
+mod cpu;
+pub mod context;
+pub mod error;
+pub mod numeric;
+pub mod protocol;
+pub mod server;
+pub mod source;
+pub mod statistics;
+pub mod tensor;
+mod tiles;
+pub mod values;

@@ -1,0 +1,100 @@
+//! The methods that compute: from parameters to a job, from a job to an answer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::progress::{Reporter, Sender};
+use super::schedule::Lane;
+use crate::context::{CancelToken, Context};
+use crate::error::{Code, Error, Result};
+use crate::protocol::{Expression, TensorParams, ValuesParams};
+use crate::source::Access;
+use crate::statistics;
+use crate::tensor::Tensor;
+use crate::values;
+
+/// Bytes up to which a job is not worth splitting over threads.
+const SMALL: u64 = 4 << 20;
+
+/// A request that has been understood.
+pub struct Job {
+    /// Where it queues.
+    pub lane: Lane,
+    expression: Expression,
+    progress_token: Option<String>,
+    access: Access,
+    compute: Compute,
+}
+
+type Compute = Box<dyn FnOnce(&Tensor, &Context) -> Result<Value> + Send>;
+
+impl Job {
+    fn new<R: Serialize>(
+        lane: Lane,
+        (expression, progress_token): (Expression, Option<String>),
+        access: Access,
+        compute: impl FnOnce(&Tensor, &Context) -> Result<R> + Send + 'static,
+    ) -> Self {
+        let compute = Box::new(|tensor: &Tensor, context: &Context| {
+            let result = compute(tensor, context)?;
+            Ok(serde_json::to_value(result).expect("plain data"))
+        });
+        Self { lane, expression, progress_token, access, compute }
+    }
+}
+
+/// Understands the parameters of `method`.
+///
+/// # Errors
+/// `MethodNotFound`, `InvalidParams`.
+pub fn job(method: &str, params: Value) -> Result<Job> {
+    let job = match method {
+        "statistics" => {
+            let TensorParams { tensor, progress_token } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, statistics::statistics)
+        }
+        "values" => {
+            let ValuesParams { tensor, progress_token, window } = super::parse(params)?;
+            Job::new(Lane::Interactive, (tensor, progress_token), Access::Random, move |tensor, context| {
+                values::values(tensor, window, context)
+            })
+        }
+        _ => return Err(super::unknown_method(method)),
+    };
+    Ok(job)
+}
+
+/// The lane for a computation that reads all of `expression` once.
+fn by_size(expression: &Expression) -> Lane {
+    if stored_bytes(expression) <= SMALL { Lane::Small } else { Lane::Large }
+}
+
+/// Length of the stored range under an expression: an upper bound of what it reads.
+fn stored_bytes(expression: &Expression) -> u64 {
+    match expression {
+        Expression::Range { bytes, .. } => *bytes,
+        Expression::Slice { of, .. } | Expression::Permute { of, .. } | Expression::Reshape { of, .. } => stored_bytes(of),
+    }
+}
+
+/// Runs a job. A panic is a defect of the engine and fails this request alone.
+///
+/// # Errors
+/// The computation's own, `Cancelled`, or `Internal` after a panic.
+pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> Result<Value> {
+    let work = || {
+        cancel.check()?;
+        let tensor = Tensor::open(&job.expression, job.access)?;
+        let reporter = Reporter::new(sender, job.progress_token);
+        let progress = |done, total| reporter.report(done, total);
+        (job.compute)(&tensor, &Context { cancel, progress: &progress, threads })
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let reason = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let reason = reason.unwrap_or("no reason given");
+        Err(Error::new(Code::Internal, format!("The engine failed on this request ({reason}); please report it.")))
+    })
+}

@@ -1,0 +1,157 @@
+//! Lowering an expression to a strided walk, with every check before a file is opened.
+
+use super::dtype::Dtype;
+use super::layout::{self, Axis};
+use crate::error::{Error, Result};
+use crate::protocol::Expression;
+
+/// Most axes of a tensor.
+const MAX_AXES: usize = 16;
+/// Most operations around a range.
+const MAX_DEPTH: usize = 32;
+
+/// A checked expression.
+#[derive(Debug)]
+pub struct Plan {
+    pub file: String,
+    /// Byte of the file at which the stored range starts.
+    offset: u64,
+    pub dtype: Dtype,
+    pub shape: Vec<u64>,
+    pub count: u64,
+    /// Elements from the start of the range to the first element of the walk.
+    start: u64,
+    pub axes: Vec<Axis>,
+    /// Whether `axes` are the axes of `shape`; false after a reshape that no strides can express.
+    aligned: bool,
+}
+
+impl Plan {
+    /// The bytes that the walk touches: first byte in the file, how many, and the walk's first element counted from
+    /// there.
+    pub fn touched(&self) -> Result<(u64, u64, u64)> {
+        if self.count == 0 {
+            return Ok((self.offset, 0, 0));
+        }
+        let last = self.start + self.axes.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<u64>();
+        // Sub-byte elements: from the byte that holds the first to the byte that holds the last.
+        let per_byte = if self.dtype.bits() < 8 { 8 / self.dtype.bits() } else { 1 };
+        let width = self.dtype.width() as u64;
+        let first_unit = self.start / per_byte;
+        let bytes = (last / per_byte - first_unit + 1) * width;
+        let first_byte = self.offset.checked_add(first_unit * width).ok_or_else(|| Error::invalid("A range's end overflows."))?;
+        Ok((first_byte, bytes, self.start - first_unit * per_byte))
+    }
+}
+
+/// Checks `expression` and lowers it to a walk.
+///
+/// # Errors
+/// `InvalidParams` with the reason.
+pub fn lower(expression: &Expression) -> Result<Plan> {
+    lower_at(expression, 0)
+}
+
+fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
+    if depth > MAX_DEPTH {
+        return Err(Error::invalid(format!("The expression nests more than {MAX_DEPTH} operations.")));
+    }
+    match expression {
+        Expression::Range { file, offset, bytes, dtype, shape } => range(file, *offset, *bytes, *dtype, shape),
+        Expression::Slice { of, axis, start, stop } => slice(lower_at(of, depth + 1)?, *axis, *start, *stop),
+        Expression::Permute { of, axes } => permute(lower_at(of, depth + 1)?, axes),
+        Expression::Reshape { of, shape } => reshape(lower_at(of, depth + 1)?, shape),
+    }
+}
+
+/// Number of elements of `shape`.
+fn elements(shape: &[u64]) -> Result<u64> {
+    if shape.len() > MAX_AXES {
+        return Err(Error::invalid(format!("A tensor has {} axes; at most {MAX_AXES} are supported.", shape.len())));
+    }
+    if shape.contains(&0) {
+        return Ok(0);
+    }
+    let product = shape.iter().try_fold(1u64, |product, &len| product.checked_mul(len));
+    product.ok_or_else(|| Error::invalid(format!("The number of elements of shape {shape:?} overflows.")))
+}
+
+fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Result<Plan> {
+    if file.is_empty() {
+        return Err(Error::invalid("A range names no file."));
+    }
+    let count = elements(shape)?;
+    let needed = dtype.stored_bytes(count);
+    if needed != Some(bytes) {
+        let needed = needed.map_or("no whole number of bytes".into(), |needed| format!("{needed} bytes"));
+        let message = format!("Shape {shape:?} of {dtype:?} needs {needed}, but the range at byte {offset} has {bytes}.");
+        return Err(Error { file: Some(file.into()), offset: Some(offset), ..Error::invalid(message) });
+    }
+    offset.checked_add(bytes).ok_or_else(|| Error::invalid("A range's end overflows."))?;
+    let mut axes = vec![Axis { len: 0, stride: 1 }; shape.len()];
+    let mut stride = 1u64;
+    for (axis, &len) in axes.iter_mut().zip(shape).rev() {
+        *axis = Axis { len, stride };
+        // Only saturates in a tensor without elements, where strides are never used.
+        stride = stride.saturating_mul(len);
+    }
+    Ok(Plan { file: file.into(), offset, dtype, shape: shape.to_vec(), count, start: 0, axes, aligned: true })
+}
+
+/// The plan's axes, when an operation on single axes can be expressed.
+fn require_aligned(plan: &Plan, operation: &str) -> Result<()> {
+    if plan.aligned {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("A {operation} of a reshaped permutation is not supported: reshape last.")))
+}
+
+fn slice(mut plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {
+    require_aligned(&plan, "slice")?;
+    let index = usize::try_from(axis).ok().filter(|&index| index < plan.axes.len());
+    let Some(index) = index else {
+        return Err(Error::invalid(format!("A slice names axis {axis} of a tensor with {} axes.", plan.axes.len())));
+    };
+    let len = plan.shape[index];
+    if start > stop || stop > len {
+        return Err(Error::invalid(format!("A slice takes {start} … {stop} of axis {axis}, which has {len} positions.")));
+    }
+    plan.shape[index] = stop - start;
+    plan.axes[index].len = stop - start;
+    plan.count = elements(&plan.shape)?;
+    if plan.count > 0 {
+        plan.start += start * plan.axes[index].stride;
+    }
+    Ok(plan)
+}
+
+fn permute(mut plan: Plan, order: &[u64]) -> Result<Plan> {
+    require_aligned(&plan, "permutation")?;
+    let mut sorted = order.to_vec();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..plan.axes.len() as u64) {
+        return Err(Error::invalid(format!("{order:?} is not a permutation of {} axes.", plan.axes.len())));
+    }
+    plan.shape = order.iter().map(|&axis| plan.shape[axis as usize]).collect();
+    plan.axes = order.iter().map(|&axis| plan.axes[axis as usize]).collect();
+    Ok(plan)
+}
+
+fn reshape(mut plan: Plan, shape: &[u64]) -> Result<Plan> {
+    let count = elements(shape)?;
+    if count != plan.count {
+        return Err(Error::invalid(format!(
+            "A reshape to {shape:?} ({count} elements) of a tensor of shape {:?} ({} elements).",
+            plan.shape, plan.count
+        )));
+    }
+    match layout::reshape(&plan.axes, shape) {
+        Some(axes) => {
+            plan.axes = axes;
+            plan.aligned = true;
+        }
+        None => plan.aligned = false,
+    }
+    plan.shape = shape.to_vec();
+    Ok(plan)
+}

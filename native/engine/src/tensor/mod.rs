@@ -1,0 +1,157 @@
+//! Tensors: expressions over bytes of files, lowered to strided views of one stored range.
+
+pub mod decode;
+mod dtype;
+mod expression;
+mod layout;
+mod read;
+
+use std::sync::Arc;
+
+pub use dtype::Dtype;
+pub use layout::Axis;
+pub use read::Reader;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::protocol::Expression;
+use crate::source::{Access, Source};
+
+/// A resolved tensor: a shape over a strided walk through one open range of bytes.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    source: Arc<Source>,
+    dtype: Dtype,
+    shape: Vec<u64>,
+    /// First element, counted in elements from the start of the source (for F4 in half bytes).
+    start: u64,
+    /// The walk in row-major order, outermost axis first, with neighbouring axes joined where they are contiguous.
+    axes: Vec<Axis>,
+    count: u64,
+}
+
+impl Tensor {
+    /// Checks `expression`, opens its file and maps (or prepares to read) the bytes it touches.
+    ///
+    /// # Errors
+    /// `InvalidParams` with the reason when the expression is inconsistent, `Io` or `Truncated` for the file.
+    pub fn open(expression: &Expression, access: Access) -> Result<Self> {
+        let plan = expression::lower(expression)?;
+        let (first_byte, bytes, start) = plan.touched()?;
+        let source = Source::open(plan.file.as_ref(), first_byte, bytes, access)?;
+        Ok(Self::over(Arc::new(source), &plan, start))
+    }
+
+    fn over(source: Arc<Source>, plan: &expression::Plan, start: u64) -> Self {
+        let axes = layout::join(&plan.axes);
+        Self { source, dtype: plan.dtype, shape: plan.shape.clone(), start, axes, count: plan.count }
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Extent of each axis.
+    pub fn shape(&self) -> &[u64] {
+        &self.shape
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The file behind the tensor.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Rows of the matrix view: the first axis; 1 for a scalar.
+    pub fn rows(&self) -> u64 {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// Columns of the matrix view: the product of all axes but the first.
+    pub fn columns(&self) -> u64 {
+        self.shape.iter().skip(1).product()
+    }
+
+    /// The same elements in the order in which they are stored, as a vector: for what does not depend on order.
+    pub fn in_storage_order(&self) -> Self {
+        let mut axes = self.axes.clone();
+        axes.sort_by(|a, b| b.stride.cmp(&a.stride));
+        Self { shape: vec![self.count], axes: layout::join(&axes), ..self.clone() }
+    }
+
+    /// The transpose of the matrix view when the columns lie closer together in memory the other way round, so that
+    /// walking the result's rows is sequential; `None` when the tensor is best walked as it is.
+    pub fn transposed_for_reading(&self) -> Option<Self> {
+        let [outer, inner] = layout::split(&self.axes, self.rows(), self.columns())?;
+        if inner.stride <= outer.stride || inner.len <= 1 || outer.len <= 1 {
+            return None;
+        }
+        let axes = layout::join(&[inner, outer]);
+        Some(Self { shape: vec![self.columns(), self.rows()], axes, ..self.clone() })
+    }
+
+    /// Reads elements by their row-major position.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(self)
+    }
+
+    /// The matrix view as f64, row-major, `rows() × columns()`.
+    ///
+    /// # Errors
+    /// `Cancelled`, `Io`, `Truncated`; `TooLarge` when the matrix does not fit the address space.
+    pub fn to_f64_matrix(&self, context: &Context) -> Result<Vec<f64>> {
+        self.to_matrix(context, decode::to_f64)
+    }
+
+    /// The matrix view as f32, row-major; values of wider types are rounded to nearest.
+    ///
+    /// # Errors
+    /// As `to_f64_matrix`.
+    pub fn to_f32_matrix(&self, context: &Context) -> Result<Vec<f32>> {
+        self.to_matrix(context, decode::to_f32)
+    }
+
+    fn to_matrix<T: Copy + Default>(&self, context: &Context, decode: fn(Dtype, &[u8], &mut [T])) -> Result<Vec<T>> {
+        if let Some(transposed) = self.transposed_for_reading() {
+            let stored = transposed.to_matrix(context, decode)?;
+            return Ok(transpose(&stored, self.columns() as usize, self.rows() as usize));
+        }
+        let count = usize::try_from(self.count).map_err(|_| Error::too_large("The matrix does not fit in memory."))?;
+        let mut matrix = Vec::new();
+        matrix.try_reserve_exact(count).map_err(|_| {
+            let bytes = self.count.saturating_mul(size_of::<T>() as u64);
+            Error::too_large(format!("The matrix needs {bytes} bytes of memory, which are not to be had."))
+        })?;
+        matrix.resize(count, T::default());
+        let mut reader = self.reader();
+        const TILE: usize = 1 << 16;
+        for (index, out) in matrix.chunks_mut(TILE).enumerate() {
+            context.cancel.check()?;
+            let bytes = reader.elements((index * TILE) as u64, out.len())?;
+            decode(self.dtype, bytes, out);
+        }
+        self.source.check()?;
+        Ok(matrix)
+    }
+}
+
+/// The transpose of a row-major `rows × columns` matrix, in blocks that stay in cache.
+fn transpose<T: Copy + Default>(matrix: &[T], rows: usize, columns: usize) -> Vec<T> {
+    const BLOCK: usize = 32;
+    let mut out = vec![T::default(); matrix.len()];
+    for top in (0..rows).step_by(BLOCK) {
+        for left in (0..columns).step_by(BLOCK) {
+            for row in top..rows.min(top + BLOCK) {
+                for column in left..columns.min(left + BLOCK) {
+                    out[column * rows + row] = matrix[row * columns + column];
+                }
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,111 @@
+//! Reading elements of a strided walk by their row-major position.
+
+use super::layout::Axis;
+use super::{Dtype, Tensor};
+use crate::error::Result;
+
+/// Reads elements of one tensor; holds the buffers, so each thread has its own.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    tensor: &'a Tensor,
+    /// Elements in one contiguous run of the innermost axis; 1 where that axis is strided.
+    run: u64,
+    elements: Vec<u8>,
+    stored: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(tensor: &'a Tensor) -> Self {
+        let run = match tensor.axes.last() {
+            Some(Axis { len, stride: 1 }) => *len,
+            _ => 1,
+        };
+        Self { tensor, run, elements: Vec::new(), stored: Vec::new() }
+    }
+
+    /// Elements `first .. first + count` in row-major order, each `dtype.width()` bytes, F4 as one code per byte.
+    /// Borrowed from the file's mapping where they lie together there, else gathered into a buffer.
+    ///
+    /// # Errors
+    /// `Truncated`, `Io`.
+    ///
+    /// # Panics
+    /// When the elements are not inside the tensor.
+    pub fn elements(&mut self, first: u64, count: usize) -> Result<&[u8]> {
+        let tensor = self.tensor;
+        assert!(first.checked_add(count as u64).is_some_and(|end| end <= tensor.count), "inside the tensor");
+        if count == 0 {
+            return Ok(&[]);
+        }
+        tensor.source.check_damage()?;
+        if tensor.dtype != Dtype::F4 && self.run > 1 && first % self.run + count as u64 <= self.run {
+            let width = tensor.dtype.width();
+            return tensor.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
+        }
+        self.gather(first, count)?;
+        Ok(&self.elements)
+    }
+
+    /// Where the element at row-major position `index` is stored, in elements from the start of the source.
+    fn position(&self, mut index: u64) -> u64 {
+        let mut position = self.tensor.start;
+        for axis in self.tensor.axes.iter().rev() {
+            position += index % axis.len * axis.stride;
+            index /= axis.len;
+        }
+        position
+    }
+
+    /// Copies the elements, run by run, into the buffer.
+    fn gather(&mut self, first: u64, count: usize) -> Result<()> {
+        let mut out = std::mem::take(&mut self.elements);
+        out.clear();
+        out.reserve(count * self.tensor.dtype.width());
+        let outcome = if self.run > 1 { self.gather_runs(first, count, &mut out) } else { self.gather_strided(first, count, &mut out) };
+        self.elements = out;
+        outcome
+    }
+
+    fn gather_runs(&mut self, first: u64, count: usize, out: &mut Vec<u8>) -> Result<()> {
+        let end = first + count as u64;
+        let mut index = first;
+        while index < end {
+            let length = (self.run - index % self.run).min(end - index);
+            let position = self.position(index);
+            self.append(position, length as usize, out)?;
+            index += length;
+        }
+        Ok(())
+    }
+
+    fn gather_strided(&mut self, first: u64, count: usize, out: &mut Vec<u8>) -> Result<()> {
+        let inner = self.tensor.axes.last().copied().unwrap_or(Axis { len: 1, stride: 1 });
+        let end = first + count as u64;
+        let mut index = first;
+        while index < end {
+            let length = (inner.len - index % inner.len).min(end - index);
+            let position = self.position(index);
+            for step in 0..length {
+                self.append(position + step * inner.stride, 1, out)?;
+            }
+            index += length;
+        }
+        Ok(())
+    }
+
+    /// Appends `length` neighbouring elements from `position`.
+    fn append(&mut self, position: u64, length: usize, out: &mut Vec<u8>) -> Result<()> {
+        let source = &self.tensor.source;
+        if self.tensor.dtype == Dtype::F4 {
+            let first_byte = position / 2;
+            let bytes = (position + length as u64).div_ceil(2) - first_byte;
+            let packed = source.bytes(first_byte, bytes as usize, &mut self.stored)?;
+            let codes = packed.iter().flat_map(|byte| [byte & 15, byte >> 4]);
+            out.extend(codes.skip((position % 2) as usize).take(length));
+            return Ok(());
+        }
+        let width = self.tensor.dtype.width();
+        out.extend_from_slice(source.bytes(position * width as u64, length * width, &mut self.stored)?);
+        Ok(())
+    }
+}
