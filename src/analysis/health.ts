@@ -32,8 +32,12 @@ export function worstFirst(findings: readonly Finding[]): Finding[] {
 
 /** All computed findings. @param duplicates groups of indices into `facts` with equal content. */
 export function healthFindings(facts: readonly TensorFacts[], duplicates: readonly (readonly number[])[]): Finding[] {
-  return [];
+  void duplicates;
+  return facts.flatMap(notAnalysed);
 }
 export function suspicion(facts: TensorFacts): number {
-  return 0;
+  return facts.statistics?.nan ?? 0;
+}
+export function notAnalysed({ tensor, failures }: TensorFacts): Finding[] {
+  return (failures ?? []).map((message): Finding => ({ rule: "not-analysed", severity: "warning", tensor: tensor.name, message }));
 }

@@ -13,7 +13,7 @@ import { Compute, type Answer } from "./compute";
 import { findDuplicates } from "./duplicates";
 import type { Engine } from "./engine";
 import { Events } from "./events";
-import { healthFindings, suspicion, worstFirst } from "./health";
+import { healthFindings, notAnalysed, suspicion, worstFirst } from "./health";
 import { hashJob, histogramJob, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
 import { KnownResults } from "./known";
 import { viewAsMatrix } from "./matrix-view";
@@ -122,6 +122,13 @@ export class Inspection {
     const { checkpoint, known, duplicates } = this.#opened;
     const facts = checkpoint.tensors.map((_, i) => known.facts(i));
     return worstFirst([...this.#stale(), ...checkpoint.findings, ...healthFindings(facts, duplicates)]);
+  }
+
+  /** What could not be analysed, and why. */
+  notAnalysed(): Finding[] {
+    if (this.#opened === null) return [];
+    const { checkpoint, known } = this.#opened;
+    return checkpoint.tensors.flatMap((_, i) => notAnalysed(known.facts(i)));
   }
 
   /** What is known of a tensor, without computing. */

@@ -1,0 +1,71 @@
+/** The command line's entry: picks the command, and says how it ended. */
+import { version } from "../../package.json";
+import { parseArguments, UsageError, type OptionSpec } from "./arguments";
+import type { Command } from "./command";
+import { engine } from "./engine";
+import { describeFailure, Exit, failureLine } from "./failure";
+import { commandHelp, generalHelp } from "./help";
+import { inspect } from "./inspect";
+import { shownFrom } from "./paths";
+
+const COMMANDS: readonly Command[] = [inspect, engine];
+
+/** Options of every command. */
+const COMMON: Readonly<Record<string, OptionSpec>> = {
+  json: { value: "none", usage: "--json", meaning: "one JSON document on standard output" },
+  verbose: { value: "none", usage: "--verbose", meaning: "the engine's log, and stack traces, on standard error" },
+  help: { value: "none", usage: "--help", meaning: "this text" },
+};
+
+/** After Ctrl-C the work has this long to end by itself. */
+const GRACE_MS = 500;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const json = argv.includes("--json");
+  const verbose = argv.includes("--verbose");
+  const interrupt = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      interrupt.abort();
+      setTimeout(() => process.exit(Exit.interrupted), GRACE_MS).unref();
+    });
+  }
+  let operand: string | undefined;
+  try {
+    const [name, ...rest] = argv;
+    if (name === undefined) throw new UsageError(`no command is given: ${COMMANDS.map((command) => command.name).join(", ")}; see --help`);
+    if (name === "--help" || name === "-h" || name === "help") return await print(generalHelp(COMMANDS));
+    if (name === "--version") return await print(`weight-loupe ${version}\n`);
+    const command = COMMANDS.find((candidate) => candidate.name === name);
+    if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; there are ${COMMANDS.map(({ name }) => name).join(" and ")}`);
+    const args = parseArguments(rest, { ...command.options, ...COMMON });
+    if (args.has("help")) return await print(commandHelp(command, COMMON));
+    operand = args.operands[0];
+    return await command.run(args, { signal: interrupt.signal, json, write, log: verbose ? (line) => process.stderr.write(`${line}\n`) : () => undefined });
+  } catch (error) {
+    if (interrupt.signal.aborted) return Exit.interrupted;
+    const failure = describeFailure(error, operand, operand === undefined ? (path) => path : shownFrom(operand));
+    if (json) await write(`${JSON.stringify({ error: failure })}\n`);
+    if (verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.stderr.write(`${failureLine(failure)}\n`);
+    return Exit.failed;
+  }
+}
+
+async function print(text: string): Promise<number> {
+  await write(text);
+  return Exit.done;
+}
+
+function write(text: string): Promise<void> {
+  return new Promise((resolve, reject) => process.stdout.write(text, (error) => (error ? reject(error) : resolve())));
+}
+
+// The reader of a pipe has had enough (`… | head`): nobody is left to tell.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(Exit.done);
+});
+
+void main(process.argv.slice(2)).then((status) => {
+  process.exitCode = status;
+});
