@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Largest integer up to which every integer is a double.
-const EXACT: i128 = 1 << 53;
+/// Largest integer that no other integer shares its double with.
+const EXACT: i128 = (1 << 53) - 1;
 
 /// A number as the protocol writes it: `"NaN"`, `"Infinity"`, `"-Infinity"` as strings, integers beyond 2^53 as decimal
 /// strings, everything else as a JSON number.
