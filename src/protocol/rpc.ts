@@ -67,7 +67,8 @@ export function toWireError(error: unknown): WireError {
 
 /** Serves `local` on `port` and returns the way to call the other side, and its end. */
 export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote<Theirs> & { dispose(): void } {
-  let next = 1;
+  // A page that was hidden starts anew while answers to its former self may still come: calls are numbered from anywhere.
+  let next = Math.floor(Math.random() * 2 ** 40);
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const serving = new Map<number, AbortController>();
 

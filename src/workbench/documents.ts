@@ -1,23 +1,21 @@
 /** Open checkpoints: one per file however many views it has, kept a little longer than its last view. */
 import * as vscode from "vscode";
-import { Inspection, type InspectionEvents } from "../analysis/inspection";
-import type { Snapshot } from "../protocol/inspect";
-import type { Log } from "./log";
-import { sentence } from "./log";
+import type { Inspection, InspectionEvents } from "../analysis/inspection";
+import { type Log, sentence } from "./log";
 
 /** Moving a tab closes it and opens it again: what was open is kept this long. Milliseconds. */
 const GRACE_MS = 5000;
 
 /** Makes the inspection of a file; asked again when the engine was replaced. */
-export type InspectionMaker = (uri: vscode.Uri) => Inspection;
+export type InspectionMaker = (uri: vscode.Uri) => Promise<Inspection>;
 
 /** One checkpoint, shared by its views. The inspection behind it may be replaced; listeners stay. */
 export class OpenCheckpoint {
   readonly #listeners = new Set<Partial<InspectionEvents>>();
-  #inspection: Inspection;
-  #detach: () => void;
+  #inspection: Promise<Inspection>;
   #views = 0;
   #end: NodeJS.Timeout | undefined;
+  #ended = false;
 
   constructor(
     readonly uri: vscode.Uri,
@@ -25,11 +23,10 @@ export class OpenCheckpoint {
     private readonly log: Log,
     private readonly onEnd: () => void,
   ) {
-    this.#inspection = make(uri);
-    this.#detach = this.#attach();
+    this.#inspection = this.#start();
   }
 
-  get inspection(): Inspection {
+  inspection(): Promise<Inspection> {
     return this.#inspection;
   }
 
@@ -39,15 +36,12 @@ export class OpenCheckpoint {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Starts afresh, with another engine; views are told as when the file changed. */
+  /** Starts afresh, with another engine or in a workspace now trusted; views are told as when the file changed. */
   async renew(): Promise<void> {
     const old = this.#inspection;
-    this.#detach();
-    this.#inspection = this.make(this.uri);
-    this.#detach = this.#attach();
-    await old.dispose();
-    const snapshot: Snapshot = await this.#inspection.snapshot();
-    this.#forward("changed", snapshot);
+    this.#inspection = this.#start();
+    await (await old).dispose();
+    this.#forward("changed", await (await this.#inspection).snapshot());
   }
 
   retain(): void {
@@ -56,29 +50,31 @@ export class OpenCheckpoint {
   }
 
   release(): void {
-    if (--this.#views > 0) return;
-    this.#end = setTimeout(() => void this.dispose(), GRACE_MS);
+    if (--this.#views === 0) this.#end = setTimeout(() => void this.dispose(), GRACE_MS);
   }
 
   async dispose(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
     clearTimeout(this.#end);
     this.onEnd();
-    this.#detach();
     this.#listeners.clear();
     try {
-      await this.#inspection.dispose();
+      await (await this.#inspection).dispose();
     } catch (error) {
       this.log.warn(`Closing ${this.uri.toString()}: ${sentence(error)}`);
     }
   }
 
-  #attach(): () => void {
-    return this.#inspection.on({
+  async #start(): Promise<Inspection> {
+    const inspection = await this.make(this.uri);
+    inspection.on({
       changed: (snapshot) => this.#forward("changed", snapshot),
       results: (results) => this.#forward("results", results),
       findings: (findings) => this.#forward("findings", findings),
       progress: (progress) => this.#forward("progress", progress),
     });
+    return inspection;
   }
 
   #forward<K extends keyof InspectionEvents>(event: K, argument: Parameters<InspectionEvents[K]>[0]): void {

@@ -1,6 +1,7 @@
 /** One view of a checkpoint: the page's calls answered, what happens to the checkpoint told to the page. */
 import * as vscode from "vscode";
-import type { AnalysisPart, AnalysisProgress, InspectHost, InspectView } from "../protocol/inspect";
+import type { Inspection } from "../analysis/inspection";
+import type { AnalysisProgress, InspectHost, InspectView } from "../protocol/inspect";
 import { connect, type Handlers, type Remote } from "../protocol/rpc";
 import type { InspectDocument } from "./documents";
 import type { EngineService } from "./engine-service";
@@ -18,8 +19,6 @@ export interface Services {
   readonly engine: EngineService;
   readonly states: ViewStates;
 }
-
-export const ALL_PARTS: AnalysisPart[] = ["statistics", "norms", "spectrum"];
 
 export class InspectSession implements vscode.Disposable {
   readonly #view: Remote<InspectView> & { dispose(): void };
@@ -62,16 +61,16 @@ export class InspectSession implements vscode.Disposable {
   }
 
   stopAnalysis(): void {
-    this.document.checkpoint.inspection.stopAnalysis();
+    void this.document.checkpoint.inspection().then((inspection) => inspection.stopAnalysis());
   }
 
-  reload(): Promise<void> {
-    return this.document.checkpoint.inspection.reload();
+  async reload(): Promise<void> {
+    await (await this.document.checkpoint.inspection()).reload();
   }
 
   /** Opens the model that this file is a shard of; says so when it is none. */
   async openWholeModel(): Promise<void> {
-    const { wholeModel } = await this.document.checkpoint.inspection.opened();
+    const { wholeModel } = await (await this.document.checkpoint.inspection()).checkpoint();
     if (wholeModel === undefined) await vscode.window.showInformationMessage("No index beside this file lists it as a shard.");
     else await inspectUri(this.document.uri.with({ path: vscode.Uri.file(wholeModel).path }));
   }
@@ -85,25 +84,30 @@ export class InspectSession implements vscode.Disposable {
   #handlers(): Handlers<InspectHost> {
     const { document, services } = this;
     const { checkpoint, uri } = document;
+    const inspection = (): Promise<Inspection> => checkpoint.inspection();
     return {
-      ready: () => {
-        // The page draws from here on what it is told; an analysis under way goes on telling.
-        if (this.#progress?.running) queueMicrotask(() => this.#view.notify("progress", this.#progress!));
-        return checkpoint.inspection.snapshot();
+      ready: async () => {
+        const snapshot = await (await inspection()).snapshot();
+        // After the page has something to draw: the first tensor's numbers should not wait for the engine's start.
+        setImmediate(() => {
+          if (this.#progress?.running) this.#view.notify("progress", this.#progress);
+          if (snapshot.status === "ready" && uri.scheme === "file") void services.engine.warm();
+        });
+        return snapshot;
       },
-      statistics: ({ tensor }, signal) => checkpoint.inspection.statistics(tensor, signal),
-      histogram: ({ tensor, ...shape }, signal) => checkpoint.inspection.histogram(tensor, shape, signal),
-      norms: ({ tensor, points }, signal) => checkpoint.inspection.norms(tensor, points, signal),
-      spectrum: ({ tensor, mode }, signal) => checkpoint.inspection.spectrum(tensor, mode, signal),
-      picture: ({ tensor, view, window, height, width }, signal) => checkpoint.inspection.picture(tensor, view, window, height, width, signal),
-      values: ({ tensor, view, window }, signal) => checkpoint.inspection.values(tensor, view, window, signal),
+      statistics: async ({ tensor }, signal) => (await inspection()).statistics(tensor, signal),
+      histogram: async ({ tensor, ...shape }, signal) => (await inspection()).histogram(tensor, shape, signal),
+      norms: async ({ tensor, points }, signal) => (await inspection()).norms(tensor, points, signal),
+      spectrum: async ({ tensor, mode }, signal) => (await inspection()).spectrum(tensor, mode, signal),
+      picture: async ({ tensor, view, window, height, width }, signal) => (await inspection()).picture(tensor, view, window, height, width, signal),
+      values: async ({ tensor, view, window }, signal) => (await inspection()).values(tensor, view, window, signal),
       // Not ended with the view: moving the tab or hiding it must not lose the work. `stopAnalysis` ends it.
       analyse: async ({ parts, tensors }) => {
-        const { done, failed, cancelled } = await checkpoint.inspection.analyse({ parts, ...(tensors === undefined ? {} : { tensors }) });
+        const { done, failed, cancelled } = await (await inspection()).analyse({ parts, ...(tensors === undefined ? {} : { tensors }) });
         return { done, failed: failed.length, cancelled };
       },
       stopAnalysis: () => this.stopAnalysis(),
-      duplicates: async (_, signal) => ({ groups: await checkpoint.inspection.duplicates(signal) }),
+      duplicates: async (_, signal) => ({ groups: await (await inspection()).duplicates(signal) }),
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
       },

@@ -41,7 +41,7 @@ export async function saveExport({ name, content, encoding }: Parameters<Inspect
 
 async function inputFiles(checkpoint: OpenCheckpoint): Promise<vscode.Uri[]> {
   try {
-    const { files } = await checkpoint.inspection.opened();
+    const { files } = await (await checkpoint.inspection()).checkpoint();
     return files.map((file) => checkpoint.uri.with({ path: vscode.Uri.file(file.path).path }));
   } catch {
     // A file that cannot be read has no shards.

@@ -1,45 +1,53 @@
 /** Checkpoints that have no path on disk (a virtual workspace): read whole through VS Code, so only small ones. */
 import * as vscode from "vscode";
 import { type ByteSource, CheckpointError, type SourceOpener } from "../checkpoint/checkpoint";
+import { grouped } from "../checkpoint/quote";
 
 /** VS Code reads such files only as a whole; larger ones are refused. Bytes. */
 export const VIRTUAL_FILE_LIMIT = 64 * 1024 * 1024;
 
 /** Opens files of one virtual file system; paths are the URIs' path parts. */
 export function virtualFiles(origin: vscode.Uri): SourceOpener {
+  const at = (path: string): vscode.Uri => origin.with({ path });
   return {
     async open(path) {
-      const uri = origin.with({ path });
-      let stat: vscode.FileStat;
-      try {
-        stat = await vscode.workspace.fs.stat(uri);
-      } catch (error) {
-        throw new CheckpointError("io", `cannot be opened: ${error instanceof Error ? error.message : String(error)}`, path);
-      }
-      if (stat.size > VIRTUAL_FILE_LIMIT) {
-        const size = `${Math.ceil(stat.size / (1024 * 1024)).toLocaleString("en")} MB`;
+      const { size, type, mtime } = await status(at(path));
+      if (type & vscode.FileType.Directory) throw new CheckpointError("io", "this is a folder, not a file", path);
+      if (size > VIRTUAL_FILE_LIMIT) {
         throw new CheckpointError(
           "unsupported",
-          `is ${size} and its file system (${uri.scheme}) can only be read whole, which is done up to ${VIRTUAL_FILE_LIMIT / (1024 * 1024)} MB; open the folder where the file is on disk, for example over SSH`,
+          `the file has ${grouped(size)} bytes and ${origin.scheme} files can only be read whole, which is done up to ${grouped(VIRTUAL_FILE_LIMIT)}; open the folder where the file is on disk, for example over SSH`,
           path,
         );
       }
-      return new WholeFile(path, await vscode.workspace.fs.readFile(uri));
+      return new WholeFile(path, mtime, await vscode.workspace.fs.readFile(at(path)));
     },
     async exists(path) {
-      try {
-        await vscode.workspace.fs.stat(origin.with({ path }));
-        return true;
-      } catch {
-        return false;
-      }
+      return status(at(path)).then(() => true, () => false);
     },
+    async list(path) {
+      const { type } = await status(at(path));
+      if (!(type & vscode.FileType.Directory)) return null;
+      return (await vscode.workspace.fs.readDirectory(at(path))).map(([name]) => name).sort();
+    },
+    // Links of a virtual file system are its own business: they cannot lead to the machine's files.
+    realPath: (path) => Promise.resolve(path),
   };
+}
+
+async function status(uri: vscode.Uri): Promise<vscode.FileStat> {
+  try {
+    return await vscode.workspace.fs.stat(uri);
+  } catch (error) {
+    const reason = error instanceof vscode.FileSystemError && error.code === "FileNotFound" ? "there is no such file" : `the file cannot be read (${String(error)})`;
+    throw new CheckpointError("io", reason, uri.path);
+  }
 }
 
 class WholeFile implements ByteSource {
   constructor(
     readonly path: string,
+    private readonly mtime: number,
     private readonly content: Uint8Array,
   ) {}
 
@@ -47,11 +55,14 @@ class WholeFile implements ByteSource {
     return Promise.resolve(this.content.length);
   }
 
+  modified(): Promise<number> {
+    return Promise.resolve(this.mtime);
+  }
+
   read(offset: number, length: number): Promise<Uint8Array> {
-    if (offset + length > this.content.length) {
-      return Promise.reject(new CheckpointError("truncated", `ends at byte ${this.content.length}, but ${offset + length} bytes are needed`, this.path, { offset: this.content.length }));
-    }
-    return Promise.resolve(this.content.subarray(offset, offset + length));
+    const { length: size } = this.content;
+    if (offset + length <= size) return Promise.resolve(this.content.subarray(offset, offset + length));
+    return Promise.reject(new CheckpointError("truncated", `the file ends at byte ${grouped(size)} but ${grouped(offset + length)} bytes are needed`, this.path, { offset: size }));
   }
 
   close(): Promise<void> {

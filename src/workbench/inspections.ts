@@ -1,0 +1,77 @@
+/** How a file becomes an inspection: on disk with engine, cache and watching; elsewhere its structure alone. */
+import path from "node:path";
+import * as vscode from "vscode";
+import { ResultCache } from "../analysis/cache";
+import type { Engine } from "../analysis/engine";
+import { Inspection } from "../analysis/inspection";
+import { openCheckpoint } from "../checkpoint/registry";
+import { RpcError } from "../protocol/rpc";
+import type { EngineService } from "./engine-service";
+import type { Log } from "./log";
+import { virtualFiles } from "./virtual-files";
+
+export class Inspections implements vscode.Disposable {
+  #cache: { identity: string; results: ResultCache } | undefined;
+
+  constructor(
+    private readonly storage: vscode.Uri,
+    private readonly engine: EngineService,
+    private readonly log: Log,
+  ) {}
+
+  async open(uri: vscode.Uri): Promise<Inspection> {
+    return uri.scheme === "file" ? this.#onDisk(uri) : this.#virtual(uri);
+  }
+
+  /** Forgets all results that were kept. */
+  async clear(): Promise<void> {
+    const cache = await this.#results();
+    await cache?.clear();
+  }
+
+  dispose(): void {
+    void this.#cache?.results.flush();
+  }
+
+  async #onDisk(uri: vscode.Uri): Promise<Inspection> {
+    const cache = await this.#results();
+    const inspection = new Inspection({
+      path: uri.fsPath,
+      open: openCheckpoint,
+      engine: this.engine,
+      engineStatus: () => this.engine.status,
+      trusted: () => vscode.workspace.isTrusted,
+      ...(cache === undefined ? {} : { cache }),
+    });
+    inspection.watch();
+    return inspection;
+  }
+
+  #virtual(uri: vscode.Uri): Inspection {
+    const message = `Values cannot be read: ${uri.scheme} files have no path on disk for the engine.`;
+    const engine: Engine = { request: () => Promise.reject(new RpcError({ code: "unsupported", message })) };
+    return new Inspection({
+      path: uri.path,
+      open: (file) => openCheckpoint(file, virtualFiles(uri)),
+      engine,
+      engineStatus: () => ({ state: "missing", message }),
+      trusted: () => vscode.workspace.isTrusted,
+    });
+  }
+
+  /** The cache of the engine in use; none without an engine. */
+  async #results(): Promise<ResultCache | undefined> {
+    const identity = await this.engine.identity;
+    if (identity === null) return undefined;
+    if (this.#cache?.identity !== identity) {
+      void this.#cache?.results.flush();
+      const results = new ResultCache({
+        folder: path.join(this.storage.fsPath, "results"),
+        engine: identity,
+        onProblem: (message) => this.log.warn(message),
+      });
+      this.#cache = { identity, results };
+    }
+    return this.#cache.results;
+  }
+}
