@@ -10,9 +10,12 @@ const flags = new Set(process.argv.slice(2));
 const watch = flags.has("--watch");
 process.chdir(root);
 
+/** @type {import("esbuild").BuildOptions} */
 const common = { bundle: true, sourcemap: true, logLevel: "warning", minify: !watch && !flags.has("--tests"), legalComments: "linked" };
+/** @type {import("esbuild").BuildOptions} */
 const node = { ...common, platform: "node", target: "node20", format: "cjs", external: ["vscode"] };
 
+/** @type {import("esbuild").BuildOptions[]} */
 const builds = [
   { ...node, entryPoints: { extension: "src/workbench/extension.ts" }, outdir: "dist" },
   { ...node, entryPoints: { cli: "src/cli/main.ts" }, outdir: "dist", banner: { js: "#!/usr/bin/env node" } },
@@ -42,18 +45,11 @@ const builds = [
 ];
 
 if (flags.has("--tests")) {
-  const tests = [];
-  const walk = (dir) => {
-    for (const entry of readdirSync(dir, { withFileTypes: true })) {
-      const full = path.join(dir, entry.name);
-      if (entry.isDirectory()) {
-        if (entry.name !== "fixtures" && entry.name !== "results") walk(full);
-      } else if (/\.(test|main)\.ts$/.test(entry.name)) tests.push(full);
-    }
-  };
-  walk("test");
   rmSync("out", { recursive: true, force: true });
-  builds.push({ ...node, minify: false, entryPoints: tests, outbase: ".", outdir: "out", packages: "external" });
+  const entryPoints = readdirSync("test", { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(test|main)\.ts$/.test(file) && !/^(fixtures|results)[\\/]/.test(file))
+    .map((file) => path.join("test", file));
+  builds.push({ ...node, minify: false, entryPoints, outbase: ".", outdir: "out", packages: "external" });
 }
 
 if (watch) {

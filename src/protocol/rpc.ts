@@ -77,7 +77,7 @@ export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote
     const { id } = packet;
     if (id !== undefined) serving.set(id, controller);
     try {
-      if (!Object.hasOwn(local as object, packet.method)) throw new RpcError({ code: "internal", message: `There is no method ${packet.method}.` });
+      if (!Object.hasOwn(local, packet.method)) throw new RpcError({ code: "internal", message: `There is no method ${packet.method}.` });
       const handler = (local as Record<string, (argument: unknown, signal: AbortSignal) => unknown>)[packet.method]!;
       const value = await handler(packet.argument, controller.signal);
       if (id !== undefined) port.post({ type: "result", id, value });
@@ -124,7 +124,7 @@ export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote
         });
         port.post({ type: "call", id, method, argument });
       })) as unknown as Remote<Theirs>["call"],
-    notify: ((method: string, argument: unknown) => { port.post({ type: "call", method, argument }); }) as Remote<Theirs>["notify"],
+    notify: ((method: string, argument: unknown) => { port.post({ type: "call", method, argument }); }),
     dispose() {
       stop();
       for (const controller of serving.values()) controller.abort();

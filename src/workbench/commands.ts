@@ -11,7 +11,7 @@ export interface CommandTargets {
   readonly editors: InspectEditorProvider;
   readonly engine: EngineService;
   readonly log: Log;
-  clearCache(): Promise<void>;
+  readonly clearCache: () => Promise<void>;
 }
 
 /** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */

@@ -1,5 +1,5 @@
 /** Open checkpoints: one per file however many views it has, kept a little longer than its last view. */
-import * as vscode from "vscode";
+import type * as vscode from "vscode";
 import type { Inspection, InspectionEvents } from "../analysis/inspection";
 import { type Log, sentence } from "./log";
 
