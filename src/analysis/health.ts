@@ -1,43 +1,61 @@
 /**
- * Health rules: from results to findings. Pure: the same results give the same findings. Every rule has a stable id and
- * a paragraph in `docs/health.md`; its message gives the numbers and the threshold.
+ * Health: from results to findings. Pure: the same results give the same findings. Every rule has a stable id and a
+ * paragraph in `docs/health.md`. A new rule about one tensor is an entry in `health/values.ts` or `health/matrices.ts`.
  */
-import type { Tensor } from "../checkpoint/checkpoint";
-import type { NormsResult, SpectrumResult } from "../engine/protocol";
-import type { Finding, Severity, Statistics } from "../protocol/results";
+import type { Finding, Severity } from "../protocol/results";
+import { finding, grouped, type TensorFacts } from "./health/facts";
+import { matrixRules } from "./health/matrices";
+import { duplicateFindings, siblingFindings } from "./health/siblings";
+import { valueRules } from "./health/values";
 
-/** What is known of one tensor. */
-export interface TensorFacts {
-  tensor: Tensor;
-  statistics?: Statistics | undefined;
-  norms?: NormsResult | undefined;
-  spectrum?: SpectrumResult | undefined;
-  /** Why a part of its analysis failed. */
-  failures?: readonly string[] | undefined;
-}
+export type { TensorFacts };
 
-/** A finding with how bad it is among findings of its severity; larger is worse. */
-export interface Verdict {
-  severity: Severity;
-  message: string;
-  weight: number;
-}
+/** How bad: what comes later weighs less. */
+const SEVERITIES: readonly Severity[] = ["error", "warning", "info"];
 
-const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
-
-/** Worst first: errors, warnings, notes; within a severity in the order given. */
-export function worstFirst(findings: readonly Finding[]): Finding[] {
-  return [...findings].sort((a, b) => SEVERITY[a.severity] - SEVERITY[b.severity]);
-}
-
-/** All computed findings. @param duplicates groups of indices into `facts` with equal content. */
+/** All that the results show. @param duplicates groups of indices into `facts` with equal content. */
 export function healthFindings(facts: readonly TensorFacts[], duplicates: readonly (readonly number[])[]): Finding[] {
-  void duplicates;
-  return facts.flatMap(notAnalysed);
+  return [...facts.flatMap(judge), ...siblingFindings(facts), ...duplicateFindings(facts, duplicates), ...undecodable(facts), ...facts.flatMap(notAnalysed)];
 }
-export function suspicion(facts: TensorFacts): number {
-  return facts.statistics?.nan ?? 0;
+
+/** Worst first: errors, warnings, notes; otherwise as they come. */
+export function worstFirst(findings: readonly Finding[]): Finding[] {
+  return SEVERITIES.flatMap((severity) => findings.filter((one) => one.severity === severity));
 }
-export function notAnalysed({ tensor, failures }: TensorFacts): Finding[] {
-  return (failures ?? []).map((message): Finding => ({ rule: "not-analysed", severity: "warning", tensor: tensor.name, message }));
+
+/** How urgent a closer look at a tensor is, by its statistics alone: 0 for nothing found, more for worse. */
+export function suspicion({ tensor, statistics }: TensorFacts): number {
+  return judge({ tensor, statistics }).reduce((worst, { severity }) => Math.max(worst, SEVERITIES.length - SEVERITIES.indexOf(severity)), 0);
+}
+
+/** What of a tensor could not be analysed, and why. A quantity that is not defined for it is a note, a failed reading a warning. */
+export function notAnalysed({ tensor, failures = [] }: TensorFacts): Finding[] {
+  return failures.map(({ part, message }) =>
+    finding("not-analysed", tensor, { severity: part === "statistics" ? "warning" : "info", message: `No ${part}: ${message.replace(/\.$/, "")}.` }),
+  );
+}
+
+function judge(facts: TensorFacts): Finding[] {
+  return [...valueRules, ...matrixRules].flatMap((rule) => {
+    const verdict = rule.judge(facts);
+    return verdict === null ? [] : [finding(rule.id, facts.tensor, verdict)];
+  });
+}
+
+/** One finding for each reason, since a model has many tensors of one dtype. Missing shards have a finding of their own. */
+function undecodable(facts: readonly TensorFacts[]): Finding[] {
+  const reasons = new Map<string, TensorFacts[]>();
+  for (const one of facts) {
+    const reason = one.tensor.unreadable;
+    if (reason === undefined || one.tensor.offset === null) continue;
+    const group = reasons.get(reason);
+    if (group === undefined) reasons.set(reason, [one]);
+    else group.push(one);
+  }
+  return [...reasons].map(([reason, [first, ...others]]) =>
+    finding("undecodable", first!.tensor, {
+      severity: "info",
+      message: `Its values are not shown${others.length > 0 ? `, nor those of ${grouped(others.length)} more tensors` : ""}: ${reason}.`,
+    }),
+  );
 }

@@ -332,7 +332,7 @@ export class Inspection {
         return part === "norms" ? this.norms(tensor, NORM_POINTS, signal) : this.spectrum(tensor, mode, signal);
       },
       suspicion: (tensor) => suspicion(known.facts(tensor)),
-      onFailed: ({ part, tensor }, message) => known.fail(tensor, `${part}: ${message}`),
+      onFailed: ({ part, tensor }, message) => known.fail(tensor, part, message),
       onProgress: (progress) => this.#events.emit("progress", progress),
     });
     this.#tellResults.flush();

@@ -1,7 +1,7 @@
 /** What is known of the tensors of a checkpoint. */
 import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
 import type { NormsResult, SpectrumResult } from "../engine/protocol";
-import type { CachedResult } from "../protocol/inspect";
+import type { AnalysisPart, CachedResult } from "../protocol/inspect";
 import type { Statistics } from "../protocol/results";
 import type { ResultCache } from "./cache";
 import type { TensorFacts } from "./health";
@@ -9,7 +9,7 @@ import { jobKey, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./job
 
 export class KnownResults {
   readonly #results = new Map<number, CachedResult>();
-  readonly #failures = new Map<number, string[]>();
+  readonly #failures = new Map<number, { part: AnalysisPart; message: string }[]>();
 
   constructor(private readonly checkpoint: Checkpoint) {}
 
@@ -22,14 +22,15 @@ export class KnownResults {
   }
 
   add(result: CachedResult): void {
+    const failures = this.#failures.get(result.tensor)?.filter(({ part }) => result[part] === undefined);
+    if (failures !== undefined) this.#failures.set(result.tensor, failures);
     this.#results.set(result.tensor, { ...this.#results.get(result.tensor), ...result });
   }
 
   /** Notes why a part of a tensor's analysis failed. */
-  fail(tensor: number, reason: string): void {
-    const reasons = this.#failures.get(tensor);
-    if (reasons === undefined) this.#failures.set(tensor, [reason]);
-    else if (!reasons.includes(reason)) reasons.push(reason);
+  fail(tensor: number, part: AnalysisPart, message: string): void {
+    const others = (this.#failures.get(tensor) ?? []).filter((failure) => failure.part !== part);
+    this.#failures.set(tensor, [...others, { part, message }]);
   }
 
   facts(tensor: number): TensorFacts {
