@@ -50,6 +50,7 @@ export default tseslint.config(
       "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "inline-type-imports", disallowTypeAnnotations: false }],
       "@typescript-eslint/prefer-promise-reject-errors": "error",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "no-control-regex": "error",
       "no-eval": "error",
       "no-implied-eval": "off",
       "@typescript-eslint/no-implied-eval": "error",

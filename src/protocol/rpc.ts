@@ -124,7 +124,7 @@ export function connect<Theirs, Ours>(port: Port, local: Handlers<Ours>): Remote
         });
         port.post({ type: "call", id, method, argument });
       })) as unknown as Remote<Theirs>["call"],
-    notify: ((method: string, argument: unknown) => { port.post({ type: "call", method, argument }); }),
+    notify: (method: string, argument: unknown) => port.post({ type: "call", method, argument }),
     dispose() {
       stop();
       for (const controller of serving.values()) controller.abort();

@@ -1,7 +1,7 @@
 /** Activation: the services, the editor, the commands, tied together. */
 import * as vscode from "vscode";
 import { registerCommands } from "./commands";
-import { OpenCheckpoints } from "./documents";
+import { type InspectDocument, OpenCheckpoints } from "./documents";
 import { EngineService } from "./engine-service";
 import { EngineStatusItem } from "./engine-status";
 import { InspectEditorProvider } from "./inspect-editor";
@@ -15,6 +15,8 @@ export interface WeightLoupe {
   engine(): { state: string; version?: string; message?: string; executable: string };
   /** Number of open checkpoints, those in their grace period included. */
   openCheckpoints(): number;
+  /** A share in the checkpoint that the views of `uri` show; dispose of it when done. */
+  open(uri: vscode.Uri): InspectDocument;
 }
 
 export function activate(context: vscode.ExtensionContext): WeightLoupe {
@@ -42,5 +44,6 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
   return {
     engine: () => ({ ...engine.status, executable: engine.executable }),
     openCheckpoints: () => checkpoints.size,
+    open: (uri) => checkpoints.document(uri),
   };
 }
