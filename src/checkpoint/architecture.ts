@@ -103,7 +103,7 @@ export function guessArchitecture(tensors: readonly { name: string; shape: reado
     }
     if (name.length > LONGEST_NAME) continue;
     // One of each repeated layer is enough.
-    const sample = name.replace(/\d+/g, (digits) => (digits === "1" || digits === "2" || digits === "3" || digits === "4" ? digits : "0"));
+    const sample = name.replace(/\.\d+/g, ".0");
     if (seen.size >= MOST_NAMES || seen.has(sample)) continue;
     seen.add(sample);
     for (const patterns of pending) for (const pattern of patterns) if (pattern.test(sample)) patterns.delete(pattern);

@@ -16,7 +16,7 @@ export interface ShardIndex {
   shards: string[];
   /** How many tensors the index says each shard holds. */
   counts: number[];
-  /** Tensor name → index into `shards`; of a name listed twice the last, as JSON libraries have it. */
+  /** Tensor name → index into `shards`; of a name listed twice the last, as JSON libraries have it. Used up by `assemble`. */
   shardOf: Map<string, number>;
   /** Names listed twice: where else. */
   repeated: { name: string; shard: number }[];

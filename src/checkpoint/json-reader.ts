@@ -126,19 +126,23 @@ export class JsonReader {
     return plain ? this.plain(start, end) : this.decoded(start, end);
   }
 
-  /** A non-negative integer without fraction or exponent, exact at any size; `name` says what it is in the message. */
-  integer(name: string): number | bigint {
+  /** Whether a non-negative integer without fraction, exponent or leading zero comes next. */
+  atInteger(): boolean {
     this.skipWhitespace();
+    const { bytes } = this;
+    let at = this.at;
+    while (isDigit(bytes[at])) at++;
+    const after = bytes[at];
+    return at > this.at && after !== DOT && after !== 0x65 && after !== 0x45 && (bytes[this.at] !== ZERO || at === this.at + 1);
+  }
+
+  /** The integer that `atInteger` saw, exact at any size. */
+  integer(): number | bigint {
     const { bytes } = this;
     const start = this.at;
     let at = start;
     let value = 0;
-    for (let digit = bytes[at]; digit !== undefined && digit >= ZERO && digit <= NINE; digit = bytes[++at]) value = value * 10 + (digit - ZERO);
-    const after = bytes[at];
-    const leadingZero = bytes[start] === ZERO && at > start + 1;
-    if (at === start || leadingZero || after === DOT || after === 0x65 || after === 0x45) {
-      this.fail(`${name} at byte ${this.offset(start)} is ${this.excerpt(start)}, not a non-negative integer`, start);
-    }
+    for (; isDigit(bytes[at]); at++) value = value * 10 + (bytes[at]! - ZERO);
     this.at = at;
     return at - start <= 15 ? value : exactInteger(bytes.toString("latin1", start, at));
   }
@@ -190,14 +194,13 @@ export class JsonReader {
   }
 
   /** @throws CheckpointError with `message`, which says the place, and the offset of the next value. */
-  failHere(message: string): never {
-    this.skipWhitespace();
-    this.fail(message, this.at);
+  failHere(message: string, tensor?: string): never {
+    this.failAt(message, this.position(), tensor);
   }
 
   /** @throws CheckpointError with `message`, which says the place. */
-  failAt(message: string, offset: number): never {
-    throw new CheckpointError("malformed", message, this.options.file, { offset });
+  failAt(message: string, offset: number, tensor?: string): never {
+    throw new CheckpointError("malformed", message, this.options.file, { ...(tensor === undefined ? {} : { tensor }), offset });
   }
 
   /** The next value's first characters, for messages. */
@@ -303,6 +306,10 @@ const PYTHON_WORDS: typeof WORDS = [...WORDS, ["NaN", "NaN"], ["Infinity", "Infi
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const INTEGER = /^-?\d+$/;
 const NUMBER_BYTES = new Set([..."0123456789+.eE"].map((c) => c.charCodeAt(0)).concat(MINUS));
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= ZERO && byte <= NINE;
+}
 
 function exactInteger(digits: string): number | bigint {
   const value = Number(digits);

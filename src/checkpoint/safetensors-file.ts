@@ -64,11 +64,11 @@ function tensorOf(entry: HeaderEntry, path: string, file: number, dataStart: num
  * `__metadata__` (dropped → kept).
  */
 function addDroppedNames(tensors: readonly Tensor[], metadata: Record<string, string>): void {
-  const records = Object.entries(metadata);
+  const records = Object.entries(metadata).filter(([key]) => key !== "format");
   if (records.length === 0) return;
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   for (const [dropped, kept] of records) {
     const tensor = byName.get(kept);
-    if (tensor !== undefined && dropped !== "format" && !byName.has(dropped)) (tensor.sharedWith ??= []).push(dropped);
+    if (tensor !== undefined && !byName.has(dropped)) (tensor.sharedWith ??= []).push(dropped);
   }
 }

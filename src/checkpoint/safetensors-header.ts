@@ -38,25 +38,122 @@ export interface Header {
  * @throws CheckpointError that names the tensor or key and the byte (counted from the file's start).
  */
 export function parseHeader(bytes: Uint8Array, file: string, dataBytes: number): Header {
-  const reader = new JsonReader(bytes, { file, what: "the header", base: 8 });
-  const entries: HeaderEntry[] = [];
-  const names = new Set<string>();
-  let metadata: Record<string, string> | undefined;
-  reader.object((key, offset) => {
+  const header = new HeaderParser(bytes, file).parse();
+  sortByOffset(header.entries);
+  checkRanges(header.entries, file, dataBytes, 8 + bytes.length);
+  return header;
+}
+
+/** Holds the entry being read in its fields: its callbacks are made once, not once per tensor. */
+class HeaderParser {
+  private readonly reader: JsonReader;
+  private readonly entries: HeaderEntry[] = [];
+  private readonly names = new Set<string>();
+  private readonly shapes = new Shapes();
+  private metadata: Record<string, string> | undefined;
+
+  private name = "";
+  private dtype: string | undefined;
+  private shape: number[] | undefined;
+  private hasOffsets = false;
+  private begin = 0;
+  private end = 0;
+  /** The integers of the array being read, and what they are. */
+  private readonly integers: number[] = [];
+  private count = 0;
+  private array = "";
+
+  constructor(bytes: Uint8Array, private readonly file: string) {
+    this.reader = new JsonReader(bytes, { file, what: "the header", base: 8 });
+  }
+
+  parse(): Header {
+    this.reader.object(this.onKey);
+    this.reader.end();
+    return { entries: this.entries, metadata: this.metadata ?? {} };
+  }
+
+  private readonly onKey = (key: string, offset: number): void => {
     if (key === "__metadata__") {
-      if (metadata !== undefined) reader.failAt(`the key "__metadata__" appears twice in the header, again at byte ${offset}`, offset);
-      metadata = readMetadata(reader);
+      if (this.metadata !== undefined) this.reader.failAt(`the key "__metadata__" appears twice in the header, again at byte ${offset}`, offset);
+      this.metadata = readMetadata(this.reader);
       return;
     }
-    if (names.size === names.add(key).size) {
-      throw new CheckpointError("malformed", `the tensor ${quote(key)} appears twice in the header, again at byte ${offset}`, file, { tensor: key, offset });
+    const count = this.names.size;
+    if (this.names.add(key).size === count) this.reader.failAt(`the tensor ${quote(key)} appears twice in the header, again at byte ${offset}`, offset, key);
+    if (this.reader.next() !== "object") this.reader.failHere(`the entry of ${quote(key)} at byte ${this.reader.position()} is ${this.reader.shown()}, not an object`, key);
+    this.name = key;
+    this.dtype = this.shape = undefined;
+    this.hasOffsets = false;
+    this.reader.object(this.onField);
+    const { dtype, shape } = this;
+    if (dtype === undefined || shape === undefined || !this.hasOffsets) {
+      const missing = dtype === undefined ? "dtype" : shape === undefined ? "shape" : "data_offsets";
+      this.reader.failAt(`the entry of ${quote(key)} at byte ${offset} has no ${missing}`, offset, key);
     }
-    entries.push(readEntry(reader, key, offset, file));
-  });
-  reader.end();
-  sortByOffset(entries);
-  checkRanges(entries, file, dataBytes, 8 + bytes.length);
-  return { entries, metadata: metadata ?? {} };
+    this.entries.push(checkedEntry({ name: key, dtype, shape, parameters: 1, begin: this.begin, end: this.end }, offset, this.file));
+  };
+
+  private readonly onField = (field: string): void => {
+    const { reader } = this;
+    if (field === "dtype") {
+      if (this.dtype !== undefined) this.twice(field);
+      if (reader.next() !== "string") reader.failHere(`dtype of ${quote(this.name)} at byte ${reader.position()} is ${reader.shown()}, not a string`, this.name);
+      this.dtype = reader.string();
+    } else if (field === "shape") {
+      if (this.shape !== undefined) this.twice(field);
+      this.readIntegers(field);
+      this.shape = this.shapes.of(this.integers, this.count);
+    } else if (field === "data_offsets") {
+      if (this.hasOffsets) this.twice(field);
+      this.readIntegers(field);
+      if (this.count !== 2) reader.failHere(`data_offsets of ${quote(this.name)} has ${this.count} offsets, not 2, before byte ${reader.position()}`, this.name);
+      this.hasOffsets = true;
+      this.begin = this.integers[0]!;
+      this.end = this.integers[1]!;
+    } else reader.skip();
+  };
+
+  private readIntegers(field: string): void {
+    const { reader } = this;
+    if (reader.next() !== "array") reader.failHere(`${field} of ${quote(this.name)} at byte ${reader.position()} is ${reader.shown()}, not an array`, this.name);
+    this.array = field;
+    this.count = 0;
+    reader.array(this.onInteger);
+  }
+
+  private readonly onInteger = (index: number): void => {
+    const reader: JsonReader = this.reader;
+    const { array } = this;
+    if (index === (array === "shape" ? MAX_AXES : 2)) {
+      reader.failHere(`${array} of ${quote(this.name)} has more than ${array === "shape" ? `${MAX_AXES} axes` : "2 offsets"}, at byte ${reader.position()}`, this.name);
+    }
+    if (!reader.atInteger()) {
+      reader.failHere(`${array}[${index}] of ${quote(this.name)} at byte ${reader.position()} is ${reader.shown()}, not a non-negative integer`, this.name);
+    }
+    const start = reader.position();
+    const value = reader.integer();
+    if (typeof value === "bigint") reader.failAt(`${array}[${index}] of ${quote(this.name)} at byte ${start} is ${grouped(value)}, more than any file holds`, start, this.name);
+    this.integers[this.count++] = value;
+  };
+
+  private twice(field: string): never {
+    this.reader.failHere(`${field} of ${quote(this.name)} appears twice, again at byte ${this.reader.position()}`, this.name);
+  }
+}
+
+/** Equal shapes are one array: models repeat few of them many times. */
+class Shapes {
+  private readonly slots: (number[] | undefined)[] = new Array<undefined>(1024).fill(undefined);
+
+  of(values: readonly number[], count: number): number[] {
+    let hash = count;
+    for (let i = 0; i < count; i++) hash = (Math.imul(hash, 31) + values[i]!) | 0;
+    const slot = hash & 1023;
+    const known = this.slots[slot];
+    if (known !== undefined && known.length === count && known.every((value, i) => value === values[i])) return known;
+    return (this.slots[slot] = values.slice(0, count));
+  }
 }
 
 function readMetadata(reader: JsonReader): Record<string, string> {
@@ -72,54 +169,6 @@ function readMetadata(reader: JsonReader): Record<string, string> {
     setOwn(metadata, key, reader.string());
   });
   return metadata;
-}
-
-function readEntry(reader: JsonReader, name: string, offset: number, file: string): HeaderEntry {
-  let dtype: string | undefined;
-  let shape: number[] | undefined;
-  let range: number[] | undefined;
-  const of = (field: string): string => `${field} of ${quote(name)}`;
-  const fail = (message: string): never => {
-    throw new CheckpointError("malformed", message, file, { tensor: name, offset: reader.position() });
-  };
-  const once = (field: string, value: unknown): void => {
-    if (value !== undefined) fail(`${of(field)} appears twice, again at byte ${reader.position()}`);
-  };
-  if (reader.next() !== "object") fail(`the entry of ${quote(name)} at byte ${reader.position()} is ${reader.shown()}, not an object`);
-  reader.object((field) => {
-    if (field === "dtype") {
-      once(field, dtype);
-      if (reader.next() !== "string") fail(`${of(field)} at byte ${reader.position()} is ${reader.shown()}, not a string`);
-      dtype = reader.string();
-    } else if (field === "shape") {
-      once(field, shape);
-      shape = readIntegers(reader, () => of(field), MAX_AXES, "axes", fail);
-    } else if (field === "data_offsets") {
-      once(field, range);
-      range = readIntegers(reader, () => of(field), 2, "offsets", fail);
-      if (range.length !== 2) fail(`${of(field)} has ${range.length} offsets, not 2, before byte ${reader.position()}`);
-    } else reader.skip();
-  });
-  const missing = dtype === undefined ? "dtype" : shape === undefined ? "shape" : range === undefined ? "data_offsets" : undefined;
-  if (dtype === undefined || shape === undefined || range === undefined) {
-    throw new CheckpointError("malformed", `the entry of ${quote(name)} at byte ${offset} has no ${missing}`, file, { tensor: name, offset });
-  }
-  return checkedEntry({ name, dtype, shape, parameters: 1, begin: range[0]!, end: range[1]! }, offset, file);
-}
-
-function readIntegers(reader: JsonReader, name: () => string, most: number, unit: string, fail: (message: string) => never): number[] {
-  const values: number[] = [];
-  if (reader.next() !== "array") fail(`${name()} at byte ${reader.position()} is ${reader.shown()}, not an array`);
-  reader.array((index) => {
-    if (index === most) fail(`${name()} has more than ${most} ${unit}, at byte ${reader.position()}`);
-    const start = reader.position();
-    const value = reader.integer(`${unit === "axes" ? "shape" : "data_offsets"}[${index}]`);
-    if (typeof value === "bigint") {
-      reader.failAt(`${name()} at byte ${start} holds ${grouped(value)}, more than any file`, start);
-    }
-    values.push(value);
-  });
-  return values;
 }
 
 /** The entry with `parameters`, after the checks that need no other entry. */

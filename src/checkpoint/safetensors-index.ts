@@ -102,33 +102,37 @@ async function readShard(index: ShardIndex, number: number, folder: string, root
 /** Shard by shard: what each holds, then what the index says it should hold and nothing does. */
 function assemble(index: ShardIndex, shards: readonly Shard[], audit: ShardAudit): Tensor[] {
   const tensors: Tensor[] = [];
-  const found = new Set<string>();
+  /** Listed names not met yet, with their shard; names met are marked in place, half a million of them without a second table. */
+  const { shardOf } = index;
+  const MET = -1;
+  const unlisted = new Set<string>();
   const strays = new Map<string, Tensor>();
   shards.forEach((shard, number) => {
     for (const tensor of shard.tensors ?? []) {
-      const listed = index.shardOf.get(tensor.name);
-      if (listed !== undefined && listed !== number) {
-        // Not where the index says: shown only when it is nowhere else.
-        if (strays.has(tensor.name)) audit.twice(tensor.name, number);
-        else strays.set(tensor.name, tensor);
-      } else if (found.has(tensor.name)) audit.twice(tensor.name, number);
-      else {
-        found.add(tensor.name);
-        if (listed === undefined) audit.unlisted(tensor.name, number);
+      const { name } = tensor;
+      const listed = shardOf.get(name);
+      if (listed === number) {
+        shardOf.set(name, MET);
         tensors.push(tensor);
-      }
+      } else if (listed === undefined && !unlisted.has(name)) {
+        unlisted.add(name);
+        audit.unlisted(name, number);
+        tensors.push(tensor);
+      } else if (listed === undefined || listed === MET || strays.has(name)) audit.twice(name, number);
+      else strays.set(name, tensor);
     }
   });
+  // Met where the index does not say: shown only when they are not where it says.
   for (const [name, stray] of strays) {
-    if (found.has(name)) audit.twice(name, stray.file);
+    if (shardOf.get(name) === MET) audit.twice(name, stray.file);
     else {
-      found.add(name);
+      shardOf.set(name, MET);
       audit.elsewhere(name, stray.file);
       tensors.push(stray);
     }
   }
-  for (const [name, number] of index.shardOf) {
-    if (found.has(name)) continue;
+  for (const [name, number] of shardOf) {
+    if (number === MET) continue;
     const { reason } = shards[number]!;
     if (reason === undefined) audit.absent(name, number);
     tensors.push(absent(name, number, reason ?? `the shard ${quote(index.shards[number]!)} does not hold it`));
@@ -136,7 +140,8 @@ function assemble(index: ShardIndex, shards: readonly Shard[], audit: ShardAudit
   return byShard(tensors, shards.length);
 }
 
-function byShard(tensors: readonly Tensor[], count: number): Tensor[] {
+function byShard(tensors: Tensor[], count: number): Tensor[] {
+  if (tensors.every(({ file }, i) => i === 0 || tensors[i - 1]!.file <= file)) return tensors;
   const groups: Tensor[][] = Array.from({ length: count }, () => []);
   for (const tensor of tensors) groups[tensor.file]!.push(tensor);
   return groups.flat();

@@ -25,12 +25,18 @@ export type TensorKind =
 const LAYERS = /^(?:h|(?:\w*_)?(?:layers?|blocks?|resblocks?|stages?|resnets|attentions|cells|downsamplers|upsamplers)\d*)$/;
 const EXPERTS = /^(?:\w+_)?experts?$/;
 /** Flax numbers layers in the name itself: `layers_3`, `h_3`. */
-const NUMBERED = /^(h|(?:\w*_)?(?:layers?|blocks?|stages?))_(\d+)$/;
-const NUMBER = /^\d{1,9}$/;
+const NUMBERED = /^(h|(?:\w*_)?(?:layers?|blocks?|stages?))_(\d{1,9})$/;
+
+/** Longer names are no module paths; they are left whole. */
+const LONGEST_NAME = 1000;
 
 /** A name's modules, outermost first, the parameter's own name last. Split at dots; at slashes when it has no dot. */
 export function modulePath(name: string): string[] {
-  return name.split(name.includes(".") ? "." : "/");
+  return name.split(separatorOf(name));
+}
+
+function separatorOf(name: string): "." | "/" {
+  return name.includes(".") ? "." : "/";
 }
 
 interface Place {
@@ -43,41 +49,71 @@ interface Place {
   element: string;
 }
 
-/** Longer names are no module paths; they are left whole. */
-const LONGEST_NAME = 1000;
-
 function place(name: string): Place {
-  if (name.length > LONGEST_NAME) return { layer: null, expert: null, folded: name, stack: null, element: "" };
-  const separator = name.includes(".") ? "." : "/";
-  const parts = name.split(separator);
   const found: Place = { layer: null, expert: null, folded: name, stack: null, element: "" };
-  let changed = false;
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i]!;
-    const before = parts[i - 1];
-    if (before !== undefined && NUMBER.test(part)) {
-      if (EXPERTS.test(before)) found.expert ??= Number(part);
-      else if (LAYERS.test(before)) enter(found, parts.slice(0, i), before, Number(part));
-      else continue;
-      parts[i] = "*";
-      changed = true;
-    } else {
-      const numbered = NUMBERED.exec(part);
-      if (numbered === null) continue;
-      enter(found, [...parts.slice(0, i), numbered[1]!], numbered[1]!, Number(numbered[2]));
-      parts[i] = `${numbered[1]}_*`;
-      changed = true;
+  if (name.length > LONGEST_NAME) return found;
+  const separator = separatorOf(name);
+  let folded = "";
+  let copied = 0;
+  let before = "";
+  for (let start = 0; start <= name.length; ) {
+    const next = name.indexOf(separator, start);
+    const end = next < 0 ? name.length : next;
+    const part = name.slice(start, end);
+    if (endsInDigit(part)) {
+      const number = numberOf(part);
+      const container = number === null ? null : containerOf(before);
+      const numbered = number === null && part.includes("_") ? NUMBERED.exec(part) : null;
+      if (container === "experts") found.expert ??= number;
+      else if (container === "layers") enter(found, name.slice(0, start - 1), before, number!);
+      else if (numbered !== null) enter(found, name.slice(0, start + numbered[1]!.length), numbered[1]!, Number(numbered[2]));
+      if (container !== null || numbered !== null) {
+        folded += name.slice(copied, numbered === null ? start : start + numbered[1]!.length + 1) + "*";
+        copied = end;
+      }
     }
+    before = part;
+    start = end + 1;
   }
-  if (changed) found.folded = parts.join(separator);
+  if (copied > 0) found.folded = folded + name.slice(copied);
   return found;
 }
 
-function enter(found: Place, path: string[], container: string, layer: number): void {
+/** Enters the outermost layer: `path` ends with its container. */
+function enter(found: Place, path: string, container: string, layer: number): void {
   if (found.layer !== null) return;
   found.layer = layer;
-  found.stack = [...path.slice(0, -1), container.replace(/\d+$/, "#")].join(".");
+  found.stack = path.replace(/\d+$/, "#");
   found.element = `${container}.${layer}`;
+}
+
+function endsInDigit(part: string): boolean {
+  const last = part.charCodeAt(part.length - 1);
+  return last >= 0x30 && last <= 0x39;
+}
+
+/** The number that `part` is, of at most nine digits; null when it is none. */
+function numberOf(part: string): number | null {
+  if (part.length > 9) return null;
+  let value = 0;
+  for (let i = 0; i < part.length; i++) {
+    const digit = part.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return null;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+const MOST_REMEMBERED = 20_000;
+const containers = new Map<string, "layers" | "experts" | null>();
+
+function containerOf(part: string): "layers" | "experts" | null {
+  let container = containers.get(part);
+  if (container === undefined) {
+    if (containers.size >= MOST_REMEMBERED) containers.clear();
+    containers.set(part, (container = LAYERS.test(part) ? "layers" : EXPERTS.test(part) ? "experts" : null));
+  }
+  return container;
 }
 
 /** Number of the outermost repeated layer that holds the tensor, as in its name; null outside of any. */
@@ -143,7 +179,6 @@ const IN_LAYER_RULES: readonly (readonly [RegExp, TensorKind])[] = [
   [/(?:^|\.)fc2$/, "down"],
 ];
 
-const MOST_REMEMBERED = 20_000;
 const remembered = new Map<string, TensorKind>();
 
 /**
