@@ -56,7 +56,7 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
       values.push(inline);
     } else if (spec.value === "required") {
       const value = args[++i];
-      if (value === undefined) throw new UsageError(`--${name} needs a value: ${spec.usage}`);
+      if (value === undefined || value.startsWith("--")) throw new UsageError(`--${name} needs a value: ${spec.usage}`);
       values.push(value);
     }
   }

@@ -21,8 +21,10 @@ const COMMON: Readonly<Record<string, OptionSpec>> = {
 const GRACE_MS = 500;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const json = argv.includes("--json");
-  const verbose = argv.includes("--verbose");
+  // Needed before the arguments are understood: also what is wrong with them is said as asked.
+  const flags = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined);
+  const json = flags.includes("--json");
+  const verbose = flags.includes("--verbose");
   const interrupt = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.once(signal, () => {
@@ -32,7 +34,9 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   let operand: string | undefined;
   try {
-    const [name, ...rest] = argv;
+    const at = argv.findIndex((arg) => arg !== "--json" && arg !== "--verbose");
+    const name = at === -1 ? undefined : argv[at];
+    const rest = argv.filter((_, i) => i !== at);
     if (name === undefined) throw new UsageError(`no command is given: ${COMMANDS.map((command) => command.name).join(", ")}; see --help`);
     if (name === "--help" || name === "-h" || name === "help") return await print(generalHelp(COMMANDS));
     if (name === "--version") return await print(`weight-loupe ${version}\n`);
