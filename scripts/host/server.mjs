@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { cacheFolder } from "./cache.mjs";
 import { end, keep, output, run } from "./process.mjs";
+import { writeSettings } from "./settings.mjs";
 
 const SERVER = "code-server@4.139.1";
 const NODE_MAJOR = 24;
@@ -84,7 +85,9 @@ export function installServer(say) {
  */
 export async function serve(installed, options) {
   const port = options.port ?? (await freePort());
-  writeSettings(options.dataFolder, options.settings ?? {});
+  // The web workbench keeps user settings in the browser, code-server's on the server; machine settings reach both.
+  writeSettings(path.join(options.dataFolder, "data", "User"), options.settings);
+  writeSettings(path.join(options.dataFolder, "data", "Machine"), options.settings);
   const args = [
     installed.main, "--host", "127.0.0.1", "--port", String(port), "--without-connection-token", "--accept-server-license-terms",
     "--enable-smoke-test-driver", "--server-data-dir", options.dataFolder, "--telemetry-level", "off",
@@ -153,34 +156,6 @@ export function installExtension(installed, dataFolder, vsix) {
     env: { ...process.env, NODE_OPTIONS: "" },
   });
   if (result.status !== 0) throw new Error(`Installing ${vsix} failed:\n${result.stdout}\n${result.stderr}`);
-}
-
-/**
- * @param {string} dataFolder
- * @param {Record<string, unknown>} settings
- */
-function writeSettings(dataFolder, settings) {
-  const quiet = {
-    "workbench.startupEditor": "none",
-    "workbench.tips.enabled": false,
-    "workbench.enableExperiments": false,
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "chat.disableAIFeatures": true,
-    "extensions.autoCheckUpdates": false,
-    "extensions.autoUpdate": false,
-    "extensions.ignoreRecommendations": true,
-    "update.mode": "none",
-    "telemetry.telemetryLevel": "off",
-    "git.enabled": false,
-    "security.workspace.trust.startupPrompt": "never",
-    "security.workspace.trust.banner": "never",
-  };
-  // The web workbench keeps user settings in the browser, code-server's on the server; machine settings reach both.
-  for (const place of ["User", "Machine"]) {
-    const folder = path.join(dataFolder, "data", place);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(path.join(folder, "settings.json"), JSON.stringify({ ...quiet, ...settings }, null, 2));
-  }
 }
 
 /** @returns {Promise<number>} */

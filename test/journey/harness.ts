@@ -10,12 +10,10 @@
  *
  * From the command line: `node scripts/look.mjs FILE --theme dark --out shot.png`.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type Browser, type BrowserContext, type FrameLocator, type Locator, type Page, chromium } from "playwright-core";
-import { ensureChromium } from "../../scripts/host/chromium.mjs";
-import { type Installed, type Running, installServer, serve, windowUrl } from "../../scripts/host/server.mjs";
+import type { FrameLocator, Locator, Page } from "playwright-core";
+import { type HostOptions, startVsCode, type VsCode } from "./vscode";
 
 export const THEMES = {
   dark: "Dark Modern",
@@ -27,16 +25,7 @@ export type Theme = keyof typeof THEMES;
 
 export const RESULTS = path.resolve("test", "results");
 
-export interface HostOptions {
-  /** Folder of the extension under test; null loads none from source (a packaged one may be installed in `dataFolder`). */
-  extension?: string | null;
-  /** Keeps user data and installed extensions; a temporary one by default. */
-  dataFolder?: string;
-  /** False leaves Workspace Trust on: folders open in Restricted Mode. */
-  trustAll?: boolean;
-  settings?: Record<string, unknown>;
-  say?: (line: string) => void;
-}
+export type { HostOptions } from "./vscode";
 
 export interface WindowOptions {
   /** Absolute. */
@@ -44,30 +33,16 @@ export interface WindowOptions {
   theme?: Theme;
   width?: number;
   height?: number;
+  /** Workspace settings. */
   settings?: Record<string, unknown>;
 }
 
-/** A VS Code server and the browser that shows its windows. */
+/** A VS Code whose windows can be driven: the server in a browser, or the desktop one. */
 export class TestHost {
-  private constructor(
-    private readonly server: Running,
-    private readonly browser: Browser,
-    private readonly extension: string | null,
-    private readonly temporary: string | null,
-  ) {}
+  private constructor(private readonly vscode: VsCode) {}
 
   static async start(options: HostOptions = {}): Promise<TestHost> {
-    const say = options.say ?? ((line) => console.log(line));
-    const installed: Installed = installServer(say);
-    const found = await ensureChromium(say);
-    const temporary = options.dataFolder === undefined ? mkdtempSync(path.join(os.tmpdir(), "weight-loupe-host-")) : null;
-    const server = await serve(installed, {
-      dataFolder: options.dataFolder ?? temporary!,
-      trustAll: options.trustAll ?? true,
-      settings: options.settings ?? {},
-    });
-    const browser = await chromium.launch({ executablePath: found.path, args: [...found.args, "--disable-dev-shm-usage", "--force-color-profile=srgb"] });
-    return new TestHost(server, browser, options.extension === undefined ? path.resolve(".") : options.extension, temporary);
+    return new TestHost(await startVsCode(options));
   }
 
   async open(options: WindowOptions): Promise<Window> {
@@ -76,25 +51,14 @@ export class TestHost {
       mkdirSync(path.join(options.folder, ".vscode"), { recursive: true });
       writeFileSync(path.join(options.folder, ".vscode", "settings.json"), JSON.stringify(settings, null, 2));
     }
-    const context = await this.browser.newContext({
-      viewport: { width: options.width ?? 1440, height: options.height ?? 900 },
-      permissions: ["clipboard-read", "clipboard-write"],
-    });
-    const page = await context.newPage();
-    // The smoke-test driver calls these; the workbench waits for them.
-    await page.exposeFunction("codeAutomationLog", () => undefined);
-    await page.exposeFunction("codeAutomationExit", () => undefined);
-    const url = windowUrl(this.server, { folder: options.folder, ...(this.extension ? { extension: this.extension } : {}) });
-    const window = new Window(page, context, options.folder);
-    await page.goto(url);
+    const { page, close } = await this.vscode.openWindow(options.folder, { width: options.width ?? 1440, height: options.height ?? 900 });
+    const window = new Window(page, close);
     await window.ready();
     return window;
   }
 
   async stop(): Promise<void> {
-    await this.browser.close();
-    await this.server.stop();
-    if (this.temporary) rmSync(this.temporary, { recursive: true, force: true, maxRetries: 5 });
+    await this.vscode.stop();
   }
 }
 
@@ -105,8 +69,7 @@ export class Window {
 
   constructor(
     readonly page: Page,
-    private readonly context: BrowserContext,
-    readonly folder: string,
+    readonly close: () => Promise<void>,
   ) {
     page.on("console", (message) => {
       if (message.type() === "error") this.consoleErrors.push(message.text());
@@ -155,7 +118,7 @@ export class Window {
 
   /** Runs a command of the palette by its whole title. */
   async command(title: string): Promise<void> {
-    const box = await this.quickInput("Control+Shift+P", `>${title}`);
+    const box = await this.quickInput("ControlOrMeta+Shift+P", `>${title}`);
     await box.page().getByRole("option", { name: title }).first().waitFor();
     await box.press("Enter");
   }
@@ -196,13 +159,10 @@ export class Window {
     return file;
   }
 
-  /** Reloads the window as "Developer: Reload Window" does. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const loaded = this.page.waitForEvent("load");
+    await this.command("Developer: Reload Window");
+    await loaded;
     await this.ready();
-  }
-
-  async close(): Promise<void> {
-    await this.context.close();
   }
 }
