@@ -147,6 +147,13 @@ export class Window {
     return view;
   }
 
+  /** Waits for an entry of the status bar by part of its accessible name. */
+  async statusItem(name: string): Promise<Locator> {
+    const item = this.page.locator(".part.statusbar").getByRole("button", { name: new RegExp(name) });
+    await item.first().waitFor();
+    return item.first();
+  }
+
   /** Notifications on screen, as text. */
   async notifications(): Promise<string[]> {
     return this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts();

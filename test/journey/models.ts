@@ -1,0 +1,87 @@
+/** Folders and files that journeys open. */
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+
+/** A temporary folder with a copy of the examples, for one journey to change as it likes. */
+export class Workspace {
+  readonly folder = mkdtempSync(path.join(os.tmpdir(), "weight-loupe-journey-"));
+
+  constructor(...examples: string[]) {
+    for (const example of examples) cpSync(path.join("examples", example), path.join(this.folder, example), { recursive: true });
+  }
+
+  path(file: string): string {
+    return path.join(this.folder, file);
+  }
+
+  write(file: string, content: string | Uint8Array): void {
+    mkdirSync(path.dirname(this.path(file)), { recursive: true });
+    writeFileSync(this.path(file), content);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /**
+   * A model of many layers whose data is one hole: it takes no space on disk.
+   * @param layers Each has a square BF16 projection of `width` × `width` and a norm.
+   * @returns Its size in bytes.
+   */
+  async sparse(file: string, layers: number, width: number): Promise<number> {
+    const tensors = Array.from({ length: layers }, (_, i): [string, number[]][] => [
+      [`model.layers.${i}.self_attn.o_proj.weight`, [width, width]],
+      [`model.layers.${i}.input_layernorm.weight`, [width]],
+    ]).flat();
+    const { header, bytes } = layOut(tensors, "BF16", 2);
+    const handle = await open(this.path(file), "w");
+    try {
+      await handle.write(header);
+      await handle.truncate(header.length + bytes);
+    } finally {
+      await handle.close();
+    }
+    return header.length + bytes;
+  }
+
+  /** A mixture-of-experts model of `count` one-element tensors. */
+  async manyTensors(file: string, count: number): Promise<void> {
+    const experts = 256;
+    const kinds = ["gate_proj", "up_proj", "down_proj"];
+    const names: [string, number[]][] = [];
+    for (let i = 0; names.length < count; i++) {
+      for (let expert = 0; expert < experts; expert++) {
+        for (const kind of kinds) if (names.length < count) names.push([`model.layers.${i}.mlp.experts.${expert}.${kind}.weight`, [1]]);
+      }
+    }
+    const { header, bytes } = layOut(names, "F16", 2);
+    const handle = await open(this.path(file), "w");
+    try {
+      await handle.write(header);
+      await handle.truncate(header.length + bytes);
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** A safetensors file of F32 tensors. */
+export function safetensors(tensors: Record<string, { shape: number[]; values: number[] }>): Buffer {
+  const { header } = layOut(Object.entries(tensors).map(([name, { shape }]) => [name, shape]), "F32", 4);
+  return Buffer.concat([header, ...Object.values(tensors).map(({ values }) => Buffer.from(Float32Array.from(values).buffer))]);
+}
+
+function layOut(tensors: [string, number[]][], dtype: string, elementBytes: number): { header: Buffer; bytes: number } {
+  let bytes = 0;
+  const entries = tensors.map(([name, shape]) => {
+    const begin = bytes;
+    bytes += shape.reduce((product, size) => product * size, elementBytes);
+    return [name, { dtype, shape, data_offsets: [begin, bytes] }] as const;
+  });
+  const text = Buffer.from(JSON.stringify(Object.fromEntries(entries)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return { header: Buffer.concat([length, text]), bytes };
+}
