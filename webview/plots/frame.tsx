@@ -2,6 +2,7 @@
 import "./plots.css";
 import type { ComponentChildren, TargetedKeyboardEvent } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { Icon } from "../ui/icon";
 import { DataTable } from "./data-table";
 import { safeFileName } from "./escape";
 import { PlotHostContext, type PlotHost } from "./host";
@@ -105,7 +106,7 @@ async function save(host: PlotHost, format: Format, id: string, plot: Pick<Frame
 function Tool({ icon, text, pressed, onClick }: { icon: string; text: string; pressed?: boolean; onClick: () => void }) {
   return (
     <button type="button" class="plot-tool" title={text} aria-label={text} {...(pressed === undefined ? {} : { "aria-pressed": pressed })} onClick={onClick}>
-      <span class={`codicon codicon-${icon}`} aria-hidden="true" />
+      <Icon name={icon} />
     </button>
   );
 }
@@ -144,7 +145,7 @@ function SaveMenu({ onSave }: { onSave: (format: Format) => void }) {
   return (
     <span class="plot-save" ref={root} onKeyDown={onKeyDown}>
       <button type="button" class="plot-tool" title="Save" aria-label="Save" aria-haspopup="menu" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <span class="codicon codicon-save" aria-hidden="true" />
+        <Icon name="save" />
       </button>
       {open && (
         <span class="plot-menu" role="menu">

@@ -20,7 +20,7 @@ export interface HeatmapProps extends Omit<PlotFrameProps, "table"> {
   rows: number;
   columns: number;
   pooling: Pooling;
-  /** A new identity means another matrix: the view starts over. */
+  /** Give the component a `key` per matrix: another matrix starts with a view of its own. */
   loader: HeatmapLoader;
   /** Where the view was, to start there again. */
   initial?: Viewport | undefined;

@@ -26,8 +26,19 @@ const KNOWN: Readonly<Record<string, KindStyle>> = {
   norm: style("purple", "dot", "triangle-up"),
   embed: style("green", "dot", "cross"),
   head: style("orange", "dot", "x"),
-  bias: style("foreground", "dot", "circle"),
+  kv: style("purple", "dashdot", "square"),
+  gate_up: style("yellow", "dashdot", "x"),
+  fc: style("orange", "dash", "square"),
   conv: style("blue", "dash", "triangle-up"),
+  rnn: style("green", "dash", "circle"),
+  router: style("red", "dot", "diamond"),
+  position: style("yellow", "dot", "cross"),
+  lora_a: style("blue", "dot", "circle"),
+  lora_b: style("red", "solid", "square"),
+  bias: style("foreground", "dot", "circle"),
+  scale: style("orange", "dashdot", "x"),
+  buffer: style("foreground", "dashdot", "x"),
+  other: style("foreground", "solid", "circle"),
 };
 
 const DASHES: readonly Dash[] = ["solid", "dash", "dot", "dashdot"];

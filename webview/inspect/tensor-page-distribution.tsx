@@ -1,0 +1,90 @@
+/** The tensor's histogram, by value or by magnitude. */
+import { useEffect } from "preact/hooks";
+import type { HistogramResult } from "../../src/engine/protocol";
+import { toNumber } from "../../src/protocol/results";
+import { Choice } from "../plots/choice";
+import { Histogram } from "../plots/histogram";
+import { PlotPlaceholder } from "../plots/message";
+import { formatCount, formatInteger, formatNumber } from "../ui/format";
+import { describeHow } from "./how";
+import { JobMessage } from "./job-message";
+import type { InspectStore } from "./store";
+import { jobsOf } from "./tensor-page-jobs";
+import { isSmall, jobKey, requestAll, requestHistogram, whyNothing } from "./tensor-page-requests";
+
+interface Settings {
+  scale: "linear" | "log";
+  counts: "linear" | "log";
+  range: "full" | "central";
+}
+const DEFAULTS: Settings = { scale: "linear", counts: "linear", range: "full" };
+
+export function DistributionPanel({ store, tensor }: { store: InspectStore; tensor: number }) {
+  const settings = store.pageState<Settings>("distribution", DEFAULTS);
+  const { scale, counts, range } = { ...DEFAULTS, ...settings.value };
+  const set = (change: Partial<Settings>): void => { settings.value = { ...DEFAULTS, ...settings.peek(), ...change }; };
+  const row = store.rows.value[tensor]!;
+  const statistics = store.results.value.get(tensor)?.statistics;
+
+  const low = toNumber(statistics?.quantiles[".001"] ?? "NaN");
+  const high = toNumber(statistics?.quantiles[".999"] ?? "NaN");
+  const central = range === "central" && scale === "linear" && low < high ? ([low, high] as [number, number]) : undefined;
+  useEffect(() => {
+    if (central !== undefined) requestHistogram(store, tensor, central);
+  }, [store, tensor, central?.join()]);
+  const job = jobsOf(store).of<HistogramResult>(jobKey.histogram(tensor, central)).value;
+
+  const title = (
+    <>
+      <strong>distribution</strong>
+      <Choice label="Scale of the values" value={scale} onChange={(value) => set({ scale: value })} options={[
+        { value: "linear", text: "lin", title: "by value" },
+        { value: "log", text: "log", title: "by magnitude, signs apart" },
+      ]} />
+      {scale === "linear" && (
+        <Choice label="Range" value={range} onChange={(value) => set({ range: value })} options={[
+          { value: "full", text: "full", title: "from the smallest to the largest value" },
+          { value: "central", text: "99.8 %", title: "between the quantiles .001 and .999" },
+        ]} />
+      )}
+      <Choice label="Scale of the counts" value={counts} onChange={(value) => set({ counts: value })} options={[
+        { value: "linear", text: "counts", title: "counts on a linear axis" },
+        { value: "log", text: "log counts", title: "counts on a logarithmic axis" },
+      ]} />
+    </>
+  );
+  const label = `Distribution of ${row.name}`;
+  const nothing = whyNothing(row);
+  if (nothing !== null) return <PlotPlaceholder title={title} label={label}>{nothing}</PlotPlaceholder>;
+  if (job.state !== "done") {
+    return (
+      <PlotPlaceholder title={title} label={label}>
+        <JobMessage
+          job={job}
+          busy="Counting values"
+          onRetry={() => requestHistogram(store, tensor, central)}
+          onStop={() => jobsOf(store).stop(jobKey.histogram(tensor, central))}
+          idle={isSmall(row) ? undefined : { text: "Large tensor: read on request.", action: "Read it", run: () => requestAll(store, tensor) }}
+        />
+      </PlotPlaceholder>
+    );
+  }
+  const { value } = job;
+  const left = [
+    ...(scale === "log" && value.zeros > 0 ? [`${formatCount(value.zeros)} zeros`] : []),
+    ...(value.nonFinite > 0 ? [`${formatCount(value.nonFinite)} not finite`] : []),
+  ];
+  return (
+    <Histogram
+      id={`${row.name}-distribution`}
+      title={<>{title}{left.length > 0 && <span title={`Not in any bin: ${formatInteger(value.zeros)} zeros (magnitudes only), ${formatInteger(value.nonFinite)} not finite`}>without {left.join(", ")}</span>}</>}
+      label={label}
+      summary={`From ${formatNumber(value.linear.low)} to ${formatNumber(value.linear.high)}${statistics === undefined ? "" : `, median ${formatNumber(statistics.quantiles[".5"])}`}.`}
+      how={`histogram · ${describeHow(value.how)}`}
+      result={value}
+      statistics={statistics}
+      scale={scale}
+      logCounts={counts === "log"}
+    />
+  );
+}
