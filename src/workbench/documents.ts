@@ -1,6 +1,7 @@
 /** Open checkpoints: one per file however many views it has, kept a little longer than its last view. */
 import type * as vscode from "vscode";
 import type { Inspection, InspectionEvents } from "../analysis/inspection";
+import type { Snapshot } from "../protocol/inspect";
 import { type Log, sentence } from "./log";
 
 /** Moving a tab closes it and opens it again: what was open is kept this long. Milliseconds. */
@@ -13,6 +14,9 @@ export type InspectionMaker = (uri: vscode.Uri) => Promise<Inspection>;
 export class OpenCheckpoint {
   readonly #listeners = new Set<Partial<InspectionEvents>>();
   #inspection: Promise<Inspection>;
+  /** Added to the inspection's revisions, so that they rise also when it is replaced. */
+  #earlier = 0;
+  #latest = 0;
   #views = 0;
   #end: NodeJS.Timeout | undefined;
   #ended = false;
@@ -30,6 +34,12 @@ export class OpenCheckpoint {
     return this.#inspection;
   }
 
+  /** All that a view needs to draw; its revision rises over the life of this object. */
+  async snapshot(): Promise<Snapshot> {
+    const earlier = this.#earlier;
+    return this.#numbered(await (await this.#inspection).snapshot(), earlier);
+  }
+
   /** Adds a listener; returns its removal. */
   on(listener: Partial<InspectionEvents>): () => void {
     this.#listeners.add(listener);
@@ -39,9 +49,10 @@ export class OpenCheckpoint {
   /** Starts afresh, with another engine or in a workspace now trusted; views are told as when the file changed. */
   async renew(): Promise<void> {
     const old = this.#inspection;
+    this.#earlier = this.#latest;
     this.#inspection = this.#start();
     await (await old).dispose();
-    this.#forward("changed", await (await this.#inspection).snapshot());
+    this.#forward("changed", await this.snapshot());
   }
 
   retain(): void {
@@ -67,14 +78,21 @@ export class OpenCheckpoint {
   }
 
   async #start(): Promise<Inspection> {
+    const earlier = this.#earlier;
     const inspection = await this.make(this.uri);
     inspection.on({
-      changed: (snapshot) => this.#forward("changed", snapshot),
+      changed: (snapshot) => this.#forward("changed", this.#numbered(snapshot, earlier)),
       results: (results) => this.#forward("results", results),
       findings: (findings) => this.#forward("findings", findings),
       progress: (progress) => this.#forward("progress", progress),
     });
     return inspection;
+  }
+
+  #numbered(snapshot: Snapshot, earlier: number): Snapshot {
+    const revision = earlier + snapshot.revision;
+    this.#latest = Math.max(this.#latest, revision);
+    return { ...snapshot, revision };
   }
 
   #forward<K extends keyof InspectionEvents>(event: K, argument: Parameters<InspectionEvents[K]>[0]): void {

@@ -87,7 +87,7 @@ export class InspectSession implements vscode.Disposable {
     const inspection = (): Promise<Inspection> => checkpoint.inspection();
     return {
       ready: async () => {
-        const snapshot = await (await inspection()).snapshot();
+        const snapshot = await checkpoint.snapshot();
         // After the page has something to draw: the first tensor's numbers should not wait for the engine's start.
         setImmediate(() => {
           if (this.#progress?.running) this.#view.notify("progress", this.#progress);

@@ -154,6 +154,11 @@ export class Window {
     return item.first();
   }
 
+  /** What the content security policy refused; nothing should be. */
+  refusals(): string[] {
+    return this.consoleErrors.filter((line) => /Content Security Policy|Refused to (load|execute|apply|connect)/i.test(line) && !/workbench|extensionHost/.test(line));
+  }
+
   /** Notifications on screen, as text. */
   async notifications(): Promise<string[]> {
     return this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import * as vscode from "vscode";
+import type { Snapshot } from "../../src/protocol/inspect";
 import { api, extension, inWorkspace, LLAMA, sparseFile, until } from "./support";
 
 const configuration = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("weightLoupe");
@@ -52,11 +53,17 @@ describe("the engine in the editor", () => {
   });
 
   it("is replaced when the setting leads to another executable, and only then", async () => {
-    const { engine } = await api();
+    const { engine, open } = await api();
     const other = wrapper("other-engine");
+    const document = open(inWorkspace(...LLAMA));
+    const before = await document.checkpoint.snapshot();
+    const changed = new Promise<Snapshot>((resolve) => document.checkpoint.on({ changed: resolve }));
     await setPath(other.script);
     await until("the other engine", () => other.starts() === 1 && engine().state === "running");
     assert.equal(other.starts(), 1);
+    // What another engine computed is not shown as this one's: views draw afresh.
+    assert.ok((await changed).revision > before.revision);
+    document.dispose();
     // The same file by another spelling is no change.
     await setPath(` ${other.script} `);
     assert.equal(await elements(), 2304);
