@@ -2,6 +2,7 @@
  * Health: from results to findings. Pure: the same results give the same findings. Every rule has a stable id and a
  * paragraph in `docs/health.md`. A new rule about one tensor is an entry in `health/values.ts` or `health/matrices.ts`.
  */
+import type { Tensor } from "../checkpoint/checkpoint";
 import type { Finding, Severity } from "../protocol/results";
 import { finding, grouped, type TensorFacts } from "./health/facts";
 import { matrixRules } from "./health/matrices";
@@ -13,9 +14,14 @@ export type { TensorFacts };
 /** How bad: what comes later weighs less. */
 const SEVERITIES: readonly Severity[] = ["error", "warning", "info"];
 
-/** All that the results show. @param duplicates groups of indices into `facts` with equal content. */
-export function healthFindings(facts: readonly TensorFacts[], duplicates: readonly (readonly number[])[]): Finding[] {
-  return [...facts.flatMap(judge), ...siblingFindings(facts), ...duplicateFindings(facts, duplicates), ...undecodable(facts), ...facts.flatMap(notAnalysed)];
+/**
+ * All that the results show.
+ * @param facts of the tensors about which something is known, in file order.
+ * @param tensors all of them.
+ * @param duplicates groups with equal content.
+ */
+export function healthFindings(facts: readonly TensorFacts[], tensors: readonly Tensor[], duplicates: readonly (readonly TensorFacts[])[]): Finding[] {
+  return [...facts.flatMap(judge), ...siblingFindings(facts), ...duplicateFindings(duplicates), ...undecodable(tensors), ...facts.flatMap(notAnalysed)];
 }
 
 /** Worst first: errors, warnings, notes; otherwise as they come. */
@@ -43,19 +49,18 @@ function judge(facts: TensorFacts): Finding[] {
 }
 
 /** One finding for each reason, since a model has many tensors of one dtype. Missing shards have a finding of their own. */
-function undecodable(facts: readonly TensorFacts[]): Finding[] {
-  const reasons = new Map<string, TensorFacts[]>();
-  for (const one of facts) {
-    const reason = one.tensor.unreadable;
-    if (reason === undefined || one.tensor.offset === null) continue;
-    const group = reasons.get(reason);
-    if (group === undefined) reasons.set(reason, [one]);
-    else group.push(one);
+function undecodable(tensors: readonly Tensor[]): Finding[] {
+  const reasons = new Map<string, Tensor[]>();
+  for (const tensor of tensors) {
+    if (tensor.unreadable === undefined || tensor.offset === null) continue;
+    const group = reasons.get(tensor.unreadable);
+    if (group === undefined) reasons.set(tensor.unreadable, [tensor]);
+    else group.push(tensor);
   }
   return [...reasons].map(([reason, [first, ...others]]) =>
-    finding("undecodable", first!.tensor, {
+    finding("undecodable", first!, {
       severity: "info",
-      message: `Its values are not shown${others.length > 0 ? `, nor those of ${grouped(others.length)} more tensors` : ""}: ${reason}.`,
+      message: `Its values are not shown${others.length > 0 ? `, nor those of ${grouped(others.length)} more` : ""}: ${reason}.`,
     }),
   );
 }

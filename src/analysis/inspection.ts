@@ -120,15 +120,13 @@ export class Inspection {
   findings(): Finding[] {
     if (this.#opened === null) return [];
     const { checkpoint, known, duplicates } = this.#opened;
-    const facts = checkpoint.tensors.map((_, i) => known.facts(i));
-    return worstFirst([...this.#stale(), ...checkpoint.findings, ...healthFindings(facts, duplicates)]);
+    const equal = duplicates.map((group) => group.map((tensor) => known.facts(tensor)));
+    return worstFirst([...this.#stale(), ...checkpoint.findings, ...healthFindings(known.allFacts(), checkpoint.tensors, equal)]);
   }
 
   /** What could not be analysed, and why. */
   notAnalysed(): Finding[] {
-    if (this.#opened === null) return [];
-    const { checkpoint, known } = this.#opened;
-    return checkpoint.tensors.flatMap((_, i) => notAnalysed(known.facts(i)));
+    return this.#opened?.known.allFacts().flatMap(notAnalysed) ?? [];
   }
 
   /** What is known of a tensor, without computing. */

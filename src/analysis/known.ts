@@ -33,6 +33,12 @@ export class KnownResults {
     this.#failures.set(tensor, [...others, { part, message }]);
   }
 
+  /** Of the tensors about which anything is known, in file order. */
+  allFacts(): TensorFacts[] {
+    const tensors = new Set([...this.#results.keys(), ...this.#failures.keys()]);
+    return [...tensors].sort((a, b) => a - b).map((tensor) => this.facts(tensor));
+  }
+
   facts(tensor: number): TensorFacts {
     const { statistics, norms, spectrum } = this.#results.get(tensor) ?? {};
     return { tensor: this.checkpoint.tensors[tensor]!, statistics, norms, spectrum, failures: this.#failures.get(tensor) };

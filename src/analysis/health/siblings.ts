@@ -70,9 +70,8 @@ function rankOutliers(group: readonly TensorFacts[]): Finding[] {
 }
 
 /** One finding per group of tensors with equal content; constant ones are another rule's. */
-export function duplicateFindings(facts: readonly TensorFacts[], groups: readonly (readonly number[])[]): Finding[] {
-  return groups.flatMap((group) => {
-    const members = group.map((i) => facts[i]!);
+export function duplicateFindings(groups: readonly (readonly TensorFacts[])[]): Finding[] {
+  return groups.flatMap((members) => {
     const first = members[0]!;
     if (first.statistics !== undefined && first.statistics.count > 1 && first.statistics.min === first.statistics.max) return [];
     // Word embeddings are often tied to the output layer, and buffers are copies by nature.
