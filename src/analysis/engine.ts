@@ -1,12 +1,9 @@
-/** What an analysis needs of the engine: one request, cancellable. `EngineSupervisor` is one. */
-import type { EngineMethod, EngineRequests, Progress } from "../engine/protocol";
+/** What an analysis needs of the engine. */
+import type { Params, RequestOptions } from "../engine/client";
+import type { EngineMethod, EngineRequests } from "../engine/protocol";
 
-export interface RequestOptions {
-  signal?: AbortSignal;
-  onProgress?: (progress: Progress) => void;
-}
-
+/** One cancellable request. `EngineSupervisor` is one. */
 export interface Engine {
   /** @throws EngineError, also with the code `"cancelled"` when the signal was aborted. */
-  request<M extends EngineMethod>(method: M, params: EngineRequests[M]["params"], options?: RequestOptions): Promise<EngineRequests[M]["result"]>;
+  request<M extends EngineMethod>(method: M, params: Params<M>, options?: RequestOptions): Promise<EngineRequests[M]["result"]>;
 }

@@ -32,6 +32,8 @@ export interface InspectionOptions {
   cache?: ResultCache;
   /** False in Restricted Mode. */
   trusted?(): boolean;
+  /** How long a file that changed may be unreadable, since its writer is at work, before that is reported. Default: 10 s. */
+  patienceMs?: number;
 }
 
 /** What an inspection tells its listeners. */
@@ -223,7 +225,8 @@ export class Inspection {
     this.#opened?.lifetime.abort();
     this.#tellResults.cancel();
     this.#tellFindings.cancel();
-    await Promise.all((this.#opened?.checkpoint.files ?? []).map((file) => this.options.cache?.release(file)));
+    const { cache } = this.options;
+    if (cache !== undefined) await Promise.all((this.#opened?.checkpoint.files ?? []).map((file) => cache.release(file)));
   }
 
   get #trusted(): boolean {
@@ -288,7 +291,7 @@ export class Inspection {
     this.#rereading.abort();
     const { signal } = (this.#rereading = new AbortController());
     try {
-      await patiently(() => this.#read(), signal);
+      await patiently(() => this.#read(), signal, this.options.patienceMs);
     } catch (error) {
       if (signal.aborted) return;
       this.#failed(error);

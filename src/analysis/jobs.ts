@@ -1,5 +1,6 @@
 /** The parts of a tensor's analysis as engine requests, and what they cost. */
 import type { Tensor } from "../checkpoint/checkpoint";
+import type { Params } from "../engine/client";
 import type { EngineRequests, Expression } from "../engine/protocol";
 import type { AnalysisPart, SpectrumMode } from "../protocol/inspect";
 import { flattened } from "./matrix-view";
@@ -13,7 +14,7 @@ export type JobResult<M extends JobMethod> = EngineRequests[M]["result"];
 
 export interface Job<M extends JobMethod = JobMethod> {
   method: M;
-  params: EngineRequests[M]["params"];
+  params: Params<M>;
 }
 
 export function statisticsJob(tensor: Expression): Job<"statistics"> {

@@ -58,10 +58,10 @@ export class KnownResults {
   /** Adds what the cache holds; answers with the additions. */
   async load(cache: ResultCache): Promise<CachedResult[]> {
     const added: CachedResult[] = [];
-    const files = await Promise.all(this.checkpoint.files.map((file) => (file.missing ? undefined : cache.of(file))));
+    const files = await Promise.all(this.checkpoint.files.map((file) => cache.of(file)));
     this.checkpoint.tensors.forEach(({ expression, file }, tensor) => {
-      const kept = files[file];
-      if (expression === null || kept === undefined || kept.size === 0) return;
+      const kept = files[file]!;
+      if (expression === null || kept.size === 0) return;
       const statistics = kept.get(jobKey(statisticsJob(expression)));
       const norms = kept.get(jobKey(normsJob(expression, NORM_POINTS)));
       const spectrum = kept.get(jobKey(spectrumJob(expression, "exact"))) ?? kept.get(jobKey(spectrumJob(expression, "fast")));

@@ -8,7 +8,7 @@ export function generalHelp(commands: readonly Command[]): string {
     "",
     "usage: weight-loupe COMMAND [OPTIONS] …",
     "",
-    ...aligned(commands.map(({ name, operands, summary }) => [`${name} ${operands}`.trim(), summary])),
+    ...aligned(commands.map(({ name, operands, summary }): [string, string] => [`${name} ${operands}`.trim(), summary])),
     "",
     ...aligned([
       ["COMMAND --help", "the command's options"],
@@ -26,12 +26,12 @@ export function commandHelp(command: Command, common: Readonly<Record<string, Op
     "",
     `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`,
     "",
-    ...aligned([...Object.values(command.options), ...Object.values(common)].map(({ usage, meaning }) => [usage, meaning])),
+    ...aligned([...Object.values(command.options), ...Object.values(common)].map(({ usage, meaning }): [string, string] => [usage, meaning])),
     "",
   ].join("\n");
 }
 
-function aligned(rows: readonly (readonly [string, string] | string[])[]): string[] {
-  const width = Math.max(...rows.map(([left]) => left!.length));
-  return rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right!}`);
+function aligned(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }

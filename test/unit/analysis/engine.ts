@@ -1,6 +1,7 @@
 /** The real engine for tests of the analysis, with its requests counted. */
 import { join } from "node:path";
-import type { Engine, RequestOptions } from "../../../src/analysis/engine";
+import type { Engine } from "../../../src/analysis/engine";
+import type { Params, RequestOptions } from "../../../src/engine/client";
 import { locateEngine } from "../../../src/engine/locate";
 import type { EngineMethod, EngineRequests } from "../../../src/engine/protocol";
 import { EngineSupervisor } from "../../../src/engine/supervisor";
@@ -14,7 +15,7 @@ export class CountedEngine implements Engine {
   underWay = 0;
   most = 0;
 
-  async request<M extends EngineMethod>(method: M, params: EngineRequests[M]["params"], options?: RequestOptions): Promise<EngineRequests[M]["result"]> {
+  async request<M extends EngineMethod>(method: M, params: Params<M>, options?: RequestOptions): Promise<EngineRequests[M]["result"]> {
     this.asked.push(method);
     this.most = Math.max(this.most, ++this.underWay);
     try {
