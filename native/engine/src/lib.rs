@@ -6,7 +6,11 @@
 mod cpu;
 pub mod context;
 pub mod error;
+pub mod hash;
+pub mod histogram;
+pub mod norms;
 pub mod numeric;
+pub mod picture;
 pub mod protocol;
 pub mod server;
 pub mod source;

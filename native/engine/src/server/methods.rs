@@ -9,11 +9,10 @@ use super::progress::{Reporter, Sender};
 use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
-use crate::protocol::{Expression, TensorParams, ValuesParams};
+use crate::protocol::{Expression, HistogramParams, NormsParams, PictureParams, TensorParams, ValuesParams};
 use crate::source::Access;
-use crate::statistics;
 use crate::tensor::Tensor;
-use crate::values;
+use crate::{hash, histogram, norms, picture, statistics, values};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -55,6 +54,31 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             let TensorParams { tensor, progress_token } = super::parse(params)?;
             let lane = by_size(&tensor);
             Job::new(lane, (tensor, progress_token), Access::Sequential, statistics::statistics)
+        }
+        "histogram" => {
+            let HistogramParams { tensor, progress_token, bins, bins_per_decade, range } = super::parse(params)?;
+            let lane = if stored_bytes(&tensor) <= SMALL { Lane::Interactive } else { Lane::Large };
+            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                histogram::histogram(tensor, bins, bins_per_decade, range, context)
+            })
+        }
+        "norms" => {
+            let NormsParams { tensor, progress_token, points } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                norms::norms(tensor, points, context)
+            })
+        }
+        "hash" => {
+            let TensorParams { tensor, progress_token } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, hash::hash)
+        }
+        "picture" => {
+            let PictureParams { tensor, progress_token, window, height, width } = super::parse(params)?;
+            Job::new(Lane::Interactive, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                picture::picture(tensor, window, height, width, context)
+            })
         }
         "values" => {
             let ValuesParams { tensor, progress_token, window } = super::parse(params)?;

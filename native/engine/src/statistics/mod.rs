@@ -1,6 +1,6 @@
 //! Statistics of all elements of a tensor, exact, in one pass over memory for the types that models are stored in.
 
-mod counted;
+pub(crate) mod counted;
 mod quantiles;
 mod summary;
 mod wide;

@@ -95,6 +95,13 @@ impl Tensor {
         Some(Self { shape: vec![self.columns(), self.rows()], axes, ..self.clone() })
     }
 
+    /// Whether the elements are stored as one run of whole bytes.
+    pub fn is_whole_bytes(&self) -> bool {
+        let per_byte = (8 / self.dtype.bits()).max(1);
+        let contiguous = matches!(self.axes[..], [] | [Axis { stride: 1, .. }]);
+        self.count == 0 || (contiguous && self.start % per_byte == 0 && self.count % per_byte == 0)
+    }
+
     /// Reads elements by their row-major position.
     pub fn reader(&self) -> Reader<'_> {
         Reader::new(self)
