@@ -137,14 +137,13 @@ function assemble(index: ShardIndex, shards: readonly Shard[], audit: ShardAudit
     if (reason === undefined) audit.absent(name, number);
     tensors.push(absent(name, number, reason ?? `the shard ${quote(index.shards[number]!)} does not hold it`));
   }
-  return byShard(tensors, shards.length);
+  return byShard(tensors);
 }
 
-function byShard(tensors: Tensor[], count: number): Tensor[] {
-  if (tensors.every(({ file }, i) => i === 0 || tensors[i - 1]!.file <= file)) return tensors;
-  const groups: Tensor[][] = Array.from({ length: count }, () => []);
-  for (const tensor of tensors) groups[tensor.file]!.push(tensor);
-  return groups.flat();
+/** In the order of the shards and of the bytes in each; what has no place there comes last. */
+function byShard(tensors: Tensor[]): Tensor[] {
+  const before = (a: Tensor, b: Tensor): number => a.file - b.file || (a.offset ?? Number.MAX_VALUE) - (b.offset ?? Number.MAX_VALUE);
+  return tensors.every((tensor, i) => i === 0 || before(tensors[i - 1]!, tensor) <= 0) ? tensors : tensors.sort(before);
 }
 
 function absent(name: string, file: number, reason: string): Tensor {

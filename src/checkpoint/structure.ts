@@ -157,7 +157,7 @@ const PARAMETER_RULES: readonly (readonly [RegExp, TensorKind])[] = [
   [/(?:scales?|zeros|zero_point|g_idx|scb|absmax|quant_map|quant_state\.\w+|weight_scale(?:_inv|_2)?|input_scale|weight_shape)$/, "scale"],
 ];
 const MODULE_RULES: readonly (readonly [RegExp, TensorKind])[] = [
-  [/(?:norm\w*|(?:^|_)ln\w*|layer_?norm\w*|bn\d*|batchnorm\w*|group_?norm\w*|gn\d*)$/, "norm"],
+  [/(?:norm\w*|(?:^|[._])(?:ln(?:\d*|_\w+)|bn\d*|gn\d*))$/, "norm"],
   [/(?:position_embeddings?|pos_embed\w*|embed_positions|wpe|positional_embedding|relative_attention_bias|relative_position_bias_table)$/, "position"],
   [/(?:embed_tokens|word_embeddings|token_embeddings?|tok_embeddings?|wte|embed_in|patch_embed\w*|patch_embeddings?|shared|embeddings?|embed|embedder)$/, "embed"],
   [/(?:lm_head|embed_out|classifier|score|head|qa_outputs|output_projection|^output|logits?_proj\w*)$/, "head"],
