@@ -159,9 +159,12 @@ export class Window {
     return this.consoleErrors.filter((line) => /Content Security Policy|Refused to (load|execute|apply|connect)/i.test(line) && !/workbench|extensionHost/.test(line));
   }
 
-  /** Notifications on screen, as text. */
-  async notifications(): Promise<string[]> {
-    return this.page.locator(".notifications-toasts .notification-list-item-message").allInnerTexts();
+  /** The list of notifications; VS Code under test shows no toasts. */
+  async notificationCenter(): Promise<Locator> {
+    await this.command("Notifications: Show Notifications");
+    const center = this.page.locator(".notifications-center");
+    await center.waitFor();
+    return center;
   }
 
   async screenshot(name: string): Promise<string> {
