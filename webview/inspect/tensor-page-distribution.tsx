@@ -2,7 +2,7 @@
 import { useEffect } from "preact/hooks";
 import type { HistogramResult } from "../../src/engine/protocol";
 import { toNumber } from "../../src/protocol/results";
-import { Choice } from "../plots/choice";
+import { Choice, Toggle } from "../plots/choice";
 import { Histogram } from "../plots/histogram";
 import { PlotPlaceholder } from "../plots/message";
 import { formatCount, formatInteger, formatNumber } from "../ui/format";
@@ -41,16 +41,8 @@ export function DistributionPanel({ store, tensor }: { store: InspectStore; tens
         { value: "linear", text: "lin", title: "by value" },
         { value: "log", text: "log", title: "by magnitude, signs apart" },
       ]} />
-      {scale === "linear" && (
-        <Choice label="Range" value={range} onChange={(value) => set({ range: value })} options={[
-          { value: "full", text: "full", title: "from the smallest to the largest value" },
-          { value: "central", text: "99.8 %", title: "between the quantiles .001 and .999" },
-        ]} />
-      )}
-      <Choice label="Scale of the counts" value={counts} onChange={(value) => set({ counts: value })} options={[
-        { value: "linear", text: "counts", title: "counts on a linear axis" },
-        { value: "log", text: "log counts", title: "counts on a logarithmic axis" },
-      ]} />
+      {scale === "linear" && <Toggle text="99.8 %" title="only between the quantiles .001 and .999" on={range === "central"} onChange={(on) => set({ range: on ? "central" : "full" })} />}
+      <Toggle text="log n" title="counts on a logarithmic axis" on={counts === "log"} onChange={(on) => set({ counts: on ? "log" : "linear" })} />
     </>
   );
   const label = `Distribution of ${row.name}`;

@@ -13,7 +13,8 @@ const AUTOMATIC_BYTES = 1e9;
 const AUTOMATIC_SIDE = 1024;
 const AUTOMATIC_OPERATIONS = 2e11;
 
-const BINS = 200;
+const MOST_BINS = 240;
+const FEWEST_BINS = 16;
 const BINS_PER_DECADE = 16;
 const NORM_POINTS = 512;
 
@@ -51,9 +52,14 @@ export function requestNorms(store: InspectStore, tensor: number): void {
   });
 }
 
+/** Rice's rule, 2·∛n bins, within what a panel can show. */
+export function binsFor(elements: number): number {
+  return Math.min(MOST_BINS, Math.max(FEWEST_BINS, Math.ceil(2 * Math.cbrt(elements))));
+}
+
 export function requestHistogram(store: InspectStore, tensor: number, range?: [number, number]): void {
   jobsOf(store).ensure<HistogramResult>(jobKey.histogram(tensor, range), (signal) =>
-    store.host.call("histogram", { tensor, bins: BINS, binsPerDecade: BINS_PER_DECADE, ...(range === undefined ? {} : { range }) }, signal),
+    store.host.call("histogram", { tensor, bins: binsFor(parametersOf(store.rows.peek()[tensor]!.shape)), binsPerDecade: BINS_PER_DECADE, ...(range === undefined ? {} : { range }) }, signal),
   );
 }
 

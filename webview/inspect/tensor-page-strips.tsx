@@ -5,7 +5,6 @@ import { toNumber } from "../../src/protocol/results";
 import { layerOf } from "../../src/checkpoint/structure";
 import { PlotPlaceholder } from "../plots/message";
 import { Strip, type StripMark } from "../plots/strip";
-import { Button } from "../ui/button";
 import { formatExact, formatInteger, formatNumber, plural, visibleText } from "../ui/format";
 import { columnById, COMPUTED, hasSpectrum } from "./columns";
 import { describeHow } from "./how";
@@ -107,16 +106,16 @@ export function SiblingStrip({ store, tensor }: { store: InspectStore; tensor: n
           <select aria-label="Statistic of the siblings" value={column.id} onChange={(event) => { chosen.value = event.currentTarget.value; }}>
             {COMPUTED.filter(({ part }) => part !== "spectrum" || hasSpectrum(row.shape)).map(({ id, label, title }) => <option key={id} value={id} title={title}>{label}</option>)}
           </select>
-          {place !== null && (
+          {place !== null && place.of > 2 && (
             <span title={`median ${formatExact(place.median)}`}>
               {formatInteger(place.rank)}. largest of {formatInteger(place.of)}
               {place.deviations !== null && `, ${place.deviations >= 0 ? "+" : ""}${formatNumber(place.deviations)} MAD`}
             </span>
           )}
           {missing.length > 0 && part !== "structure" && (
-            <Button secondary disabled={busy} onClick={() => store.analyse([part], missing)}>
-              Compute {missing.length === family.length ? `all ${family.length}` : `${missing.length} more`}
-            </Button>
+            <button type="button" class="link" disabled={busy} onClick={() => store.analyse([part], missing)}>
+              compute {missing.length === family.length ? `all ${family.length}` : `${missing.length} more`}
+            </button>
           )}
         </>
       }

@@ -38,3 +38,12 @@ export function Choice<T extends string>({ label, options, value, onChange }: Ch
     </span>
   );
 }
+
+/** On or off, in the same dress. */
+export function Toggle({ text, title, on, onChange }: { text: string; title: string; on: boolean; onChange: (on: boolean) => void }): JSX.Element {
+  return (
+    <span class="choice">
+      <button type="button" aria-pressed={on} title={title} onClick={() => onChange(!on)}>{text}</button>
+    </span>
+  );
+}

@@ -27,7 +27,7 @@ const CONFIG = { displayModeBar: false, displaylogo: false, showTips: false, dou
 /** Axis settings that follow the theme. */
 export function axis(look: Theme, title: string, extra: Layout = {}): Layout {
   return {
-    title: { text: title, font: { size: look.fontSize, color: look.muted }, standoff: 6 },
+    title: { text: title, font: { size: look.fontSize, color: look.muted }, standoff: 3 },
     tickfont: { size: look.fontSize, color: look.muted },
     gridcolor: look.grid,
     linecolor: look.border,
@@ -46,7 +46,7 @@ export function axis(look: Theme, title: string, extra: Layout = {}): Layout {
 function baseLayout(look: Theme): Layout {
   return {
     autosize: false,
-    margin: { l: 46, r: 10, t: 8, b: 34, pad: 0 },
+    margin: { l: 40, r: 8, t: 8, b: 30, pad: 0 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: look.font, size: look.fontSize, color: look.foreground },

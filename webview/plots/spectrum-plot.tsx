@@ -74,7 +74,7 @@ function draw(curves: readonly SpectrumCurve[], scale: SpectrumScale, look: Them
     const colour = look.chart[style.colour];
     // Two curves of one kind still differ.
     const dash = curves.length > 1 && curves.slice(0, i).some((other) => other.kind === kind) ? (["dash", "dot", "dashdot"] as const)[i % 3]! : style.dash;
-    const common = { type: "scatter", name: escapePlotly(name), hoverinfo: "none", line: { color: colour, width: 1.5, dash } };
+    const common = { type: "scatter", name: escapePlotly(name), hoverinfo: "none", showlegend: curves.length > 1, line: { color: colour, width: 1.5, dash } };
     if (scale === "density") {
       const { edges, values } = density(spectrum.singularValues);
       return {
@@ -122,7 +122,8 @@ function layoutOf(curves: readonly SpectrumCurve[], scale: SpectrumScale, look: 
     hovermode: "closest",
     hoverdistance: 60,
     showlegend: curves.length > 1 || curves[0]?.spectrum.powerLaw != null || scale === "density",
-    legend: { x: 1, y: 1, xanchor: "right", yanchor: "top", font: { size: look.fontSize }, bgcolor: withAlpha(look.background, 0.7) },
+    // Descending curves leave the lower left free, a density the upper right.
+    legend: { ...(scale === "density" || curves.length > 1 ? { x: 1, y: 1, xanchor: "right", yanchor: "top" } : { x: 0.02, y: 0.26, xanchor: "left", yanchor: "bottom" }), font: { size: look.fontSize }, bgcolor: withAlpha(look.background, 0.6) },
     xaxis: axis(look, scale === "density" ? "σ" : "i", { showgrid: false, type: scale === "loglog" ? "log" : "linear", ...(scale === "loglog" ? { dtick: 1 } : { rangemode: "tozero" }) }),
     yaxis: axis(look, scale === "density" ? "density" : "σ", log ? { type: "log" } : { rangemode: "tozero", nticks: 6 }),
     ...(curves.length === 1 ? marks(curves[0]!.spectrum, scale, look) : {}),
