@@ -16,24 +16,18 @@ import { Events } from "./events";
 import { healthFindings, notAnalysed, suspicion, worstFirst } from "./health";
 import { hashJob, histogramJob, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
 import { KnownResults } from "./known";
+import { LiveCheckpoint, type LiveOptions } from "./live-checkpoint";
 import { viewAsMatrix } from "./matrix-view";
 import { overviewOf, tableOf } from "./overview";
 import { Throttle } from "./throttle";
-import { FileWatcher, patiently } from "./watch";
 import { analyseWholeModel, type WholeModelResult } from "./whole-model";
 
-export interface InspectionOptions {
-  /** Absolute path of a file, an index or a folder. */
-  path: string;
-  /** @throws CheckpointError */
-  open(path: string): Promise<Checkpoint>;
+export interface InspectionOptions extends Pick<LiveOptions, "path" | "open" | "patienceMs"> {
   engine: Engine;
   engineStatus?(): EngineStatus;
   cache?: ResultCache;
   /** False in Restricted Mode. */
   trusted?(): boolean;
-  /** How long a file that changed may be unreadable, since its writer is at work, before that is reported. Default: 10 s. */
-  patienceMs?: number;
 }
 
 /** What an inspection tells its listeners. */
@@ -66,26 +60,21 @@ export class Inspection {
   readonly path: string;
   readonly #compute: Compute;
   readonly #events = new Events<InspectionEvents>();
+  readonly #live: LiveCheckpoint;
   #opened: Opened | null = null;
-  /** Why the last reading failed. */
-  #error: unknown = null;
-  #revision = 0;
-  #reading: Promise<void>;
-  readonly #end = new AbortController();
   #stop = new AbortController();
   #analysing: Promise<unknown> = Promise.resolve();
   /** Results that listeners have not been told of. */
   #fresh: CachedResult[] = [];
   readonly #tellResults = new Throttle(RESULTS_MS, () => this.#events.emit("results", { results: this.#fresh.splice(0) }));
   readonly #tellFindings = new Throttle(FINDINGS_MS, () => this.#events.emit("findings", { findings: this.findings() }));
-  #watcher: FileWatcher | undefined;
-  #rereading = new AbortController();
 
   /** Starts reading the headers; `checkpoint()` waits for that. */
   constructor(private readonly options: InspectionOptions) {
     this.path = options.path;
     this.#compute = new Compute(options.engine, options.cache);
-    this.#reading = this.#read().catch((error: unknown) => this.#failed(error));
+    const { path, open, patienceMs } = options;
+    this.#live = new LiveCheckpoint({ path, open, patienceMs, onRead: (checkpoint) => this.#adopt(checkpoint), onReread: () => this.#tellChanged() });
   }
 
   /** Adds a listener; returns its removal. */
@@ -103,10 +92,10 @@ export class Inspection {
 
   /** All that a view needs to draw. Waits for the headers, not for the cache: what that holds arrives as results. */
   async snapshot(): Promise<Snapshot> {
-    await this.#reading;
-    const revision = this.#revision;
+    await this.#live.settled;
+    const { revision, error } = this.#live;
     const name = path.basename(this.path);
-    if (this.#opened === null) return { status: "failed", revision, name, path: this.path, error: toWireError(this.#error) };
+    if (this.#opened === null) return { status: "failed", revision, name, path: this.path, error: toWireError(error) };
     const { checkpoint, known } = this.#opened;
     return {
       status: "ready",
@@ -204,24 +193,18 @@ export class Inspection {
   }
 
   /** Reads the headers again. When they cannot be read the structure stays as it was, and a finding says why. */
-  async reload(): Promise<void> {
-    await this.#reading;
-    this.#reading = this.#read().catch((error: unknown) => this.#failed(error));
-    await this.#tellChanged();
+  reload(): Promise<void> {
+    return this.#live.reload();
   }
 
   /** Follows the files on disk from now on: reloads when they changed, patient with half-written ones. */
   watch(): void {
-    if (this.#watcher !== undefined) return;
-    this.#watcher = new FileWatcher(() => void this.#reread());
-    void this.#reading.then(() => this.#follow());
+    this.#live.watch();
   }
 
   /** Ends everything under way; waits until what is known is on disk. */
   async dispose(): Promise<void> {
-    this.#end.abort();
-    this.#rereading.abort();
-    this.#watcher?.dispose();
+    this.#live.dispose();
     this.#opened?.lifetime.abort();
     this.#tellResults.cancel();
     this.#tellFindings.cancel();
@@ -234,28 +217,19 @@ export class Inspection {
   }
 
   async #open(): Promise<Opened> {
-    await this.#reading;
-    if (this.#opened === null) throw this.#error;
+    await this.#live.settled;
+    if (this.#opened === null) throw this.#live.error;
     return this.#opened;
   }
 
-  async #read(): Promise<void> {
-    const checkpoint = await this.options.open(this.path);
-    if (this.#end.signal.aborted) return;
+  #adopt(checkpoint: Checkpoint): void {
     const earlier = this.#opened;
     const known = new KnownResults(checkpoint);
     if (earlier !== null) known.inherit(earlier.known);
     earlier?.lifetime.abort();
     this.#fresh = [];
-    this.#error = null;
     this.#opened = { checkpoint, known, duplicates: [], lifetime: new AbortController() };
-    this.#revision++;
     if (this.options.cache !== undefined) void this.#recall(this.#opened, this.options.cache);
-  }
-
-  #failed(error: unknown): void {
-    this.#error = error;
-    this.#revision++;
   }
 
   async #recall(opened: Opened, cache: ResultCache): Promise<void> {
@@ -271,32 +245,13 @@ export class Inspection {
 
   /** That the structure on screen is not what is on disk. */
   #stale(): Finding[] {
-    if (this.#error === null || this.#opened === null) return [];
-    const { message } = toWireError(this.#error);
-    return [{ rule: "stale", severity: "error", message: `The file changed and cannot be read now, so this is what it held before: ${message}.` }];
+    const { error } = this.#live;
+    if (error === null) return [];
+    return [{ rule: "stale", severity: "error", message: `The file changed and cannot be read now, so this is what it held before: ${toWireError(error).message}.` }];
   }
 
   async #tellChanged(): Promise<void> {
     this.#events.emit("changed", await this.snapshot());
-    await this.#follow();
-  }
-
-  async #follow(): Promise<void> {
-    const files = this.#opened?.checkpoint.files.map((file) => file.path) ?? [];
-    await this.#watcher?.follow([...new Set([this.path, ...files])]);
-  }
-
-  /** After a change on disk. A newer change starts it anew. */
-  async #reread(): Promise<void> {
-    this.#rereading.abort();
-    const { signal } = (this.#rereading = new AbortController());
-    try {
-      await patiently(() => this.#read(), signal, this.options.patienceMs);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#failed(error);
-    }
-    await this.#tellChanged();
   }
 
   /** The tensor with all that computing about it needs. */
