@@ -4,10 +4,11 @@ import * as vscode from "vscode";
 import { ResultCache } from "../analysis/cache";
 import type { Engine } from "../analysis/engine";
 import { Inspection } from "../analysis/inspection";
+import type { Checkpoint } from "../checkpoint/checkpoint";
 import { openCheckpoint } from "../checkpoint/registry";
 import { RpcError } from "../protocol/rpc";
 import type { EngineService } from "./engine-service";
-import type { Log } from "./log";
+import { type Log, sentence } from "./log";
 import { virtualFiles } from "./virtual-files";
 
 export class Inspections implements vscode.Disposable {
@@ -37,7 +38,7 @@ export class Inspections implements vscode.Disposable {
     const cache = await this.#results();
     const inspection = new Inspection({
       path: uri.fsPath,
-      open: openCheckpoint,
+      open: (file) => this.#read(file, openCheckpoint(file)),
       engine: this.engine,
       engineStatus: () => this.engine.status,
       trusted: () => vscode.workspace.isTrusted,
@@ -52,11 +53,24 @@ export class Inspections implements vscode.Disposable {
     const engine: Engine = { request: () => Promise.reject(new RpcError({ code: "unsupported", message })) };
     return new Inspection({
       path: uri.path,
-      open: (file) => openCheckpoint(file, virtualFiles(uri)),
+      open: (file) => this.#read(file, openCheckpoint(file, virtualFiles(uri))),
       engine,
       engineStatus: () => ({ state: "missing", message }),
       trusted: () => vscode.workspace.isTrusted,
     });
+  }
+
+  /** What the log says of each reading. */
+  async #read(file: string, opening: Promise<Checkpoint>): Promise<Checkpoint> {
+    const begun = performance.now();
+    try {
+      const checkpoint = await opening;
+      this.log.info(`${file}: ${checkpoint.tensors.length} tensors in ${checkpoint.files.length} files, read in ${Math.round(performance.now() - begun)} ms.`);
+      return checkpoint;
+    } catch (error) {
+      this.log.error(`${file}: ${sentence(error)}`);
+      throw error;
+    }
   }
 
   /** The cache of the engine in use; none without an engine. */
