@@ -46,10 +46,10 @@ function scaleOutliers(group: readonly TensorFacts[]): Finding[] {
     const mad = median(others.map((other) => Math.abs(other - middle)).sort((a, b) => a - b));
     if (others.length + 1 >= ENOUGH && away < DEVIATIONS * mad) return [];
     const usual = Math.exp(middle);
-    const ratio = rms > usual ? `${figure(rms / usual)} times` : `a ${figure(usual / rms)}th of`;
+    const ratio = rms > usual ? `${figure(rms / usual)} times` : `1/${figure(usual / rms)} of`;
     return [finding("norm-outlier", tensor, {
       severity: "warning",
-      message: `The RMS is ${figure(rms)}, ${ratio} the ${figure(usual)} of the same module in other layers (a factor of ${factor} is reported).`,
+      message: `The RMS is ${figure(rms)}, ${ratio} the median ${figure(usual)} of the same module in other layers (from a factor of ${factor} on it is reported).`,
     })];
   });
 }
