@@ -3,7 +3,6 @@
 const LONGEST = 120;
 
 /** What a terminal or a label would act on instead of showing: C1 controls, DEL, line separators, bidirectional marks. */
-// eslint-disable-next-line no-control-regex
 const INVISIBLE = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** `text` in double quotes, with controls escaped as in JSON and at most 120 characters of it. */

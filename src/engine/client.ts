@@ -10,6 +10,7 @@ import {
   StreamMessageWriter,
   type MessageConnection,
 } from "vscode-jsonrpc/node";
+import { unlessAborted } from "./abort";
 import { cancelled, EngineError, fromAnswer } from "./error";
 import { versionMismatch } from "./locate";
 import { PROTOCOL_VERSION, type EngineMethod, type EngineRequests, type InitializeResult, type Progress } from "./protocol";
@@ -97,7 +98,6 @@ export class EngineClient {
     const cancellation = new CancellationTokenSource();
     const token = onProgress === undefined ? undefined : `p${this.nextToken++}`;
     const progress = token === undefined ? undefined : this.connection.onProgress(new ProgressType<Progress>(), token, onProgress!);
-    let abort: (() => void) | undefined;
     try {
       const answer = this.connection.sendRequest<EngineRequests[M]["result"]>(
         method,
@@ -105,19 +105,10 @@ export class EngineClient {
         token === undefined ? params : { ...params, progressToken: token },
         cancellation.token,
       );
-      if (signal === undefined) return await answer;
-      const aborted = new Promise<never>((_, reject) => {
-        abort = () => {
-          cancellation.cancel();
-          reject(cancelled());
-        };
-        signal.addEventListener("abort", abort, { once: true });
-      });
-      return await Promise.race([answer, aborted]);
+      return await unlessAborted(answer, signal, () => cancellation.cancel());
     } catch (error) {
       throw await this.explained(error, method);
     } finally {
-      if (abort !== undefined) signal?.removeEventListener("abort", abort);
       progress?.dispose();
       cancellation.dispose();
     }

@@ -1,5 +1,6 @@
 /** Keeps an engine at hand: started when first needed, started again after a crash, given up on when it keeps crashing. */
 import type { EngineStatus } from "../protocol/inspect";
+import { unlessAborted } from "./abort";
 import { EngineClient, manner, type Params, type RequestOptions } from "./client";
 import { cancelled, EngineError } from "./error";
 import type { EngineMethod, EngineRequests, InitializeResult } from "./protocol";
@@ -50,7 +51,7 @@ export class EngineSupervisor {
    */
   async request<M extends EngineMethod>(method: M, params: Params<M>, options: RequestOptions = {}): Promise<EngineRequests[M]["result"]> {
     if (options.signal?.aborted === true) throw cancelled();
-    const client = await this.running();
+    const client = await unlessAborted(this.running(), options.signal);
     return client.request(method, params, options);
   }
 

@@ -132,7 +132,7 @@ function* mutants(value: Json): Generator<Json> {
   } else if (typeof value === "object" && value !== null) {
     yield { ...value, unknownField: 1 };
     for (const [key, child] of Object.entries(value)) {
-      if (!OPTIONAL.has(key)) yield Object.fromEntries(Object.entries(value).filter(([name]) => name !== key)) as Json;
+      if (!OPTIONAL.has(key)) yield Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
       for (const mutant of mutants(child)) yield { ...value, [key]: mutant };
     }
   }

@@ -122,6 +122,12 @@ describe("opening", () => {
     assert.deepEqual(tensors.map(({ sharedWith }) => sharedWith), [undefined, ["d"]]);
   });
 
+  it("opens fifty files at once", async () => {
+    const paths = Array.from({ length: 50 }, (_, i) => scratch.write(`${i}.safetensors`, vectors({ [`t${i}`]: i + 1 })));
+    const opened = await Promise.all(paths.map(async (path) => openCheckpoint(path)));
+    assert.deepEqual(opened.map(({ tensors }) => [tensors[0]!.name, tensors[0]!.parameters]), paths.map((_, i) => [`t${i}`, i + 1]));
+  });
+
   it("adds up what all sources of one opening read", async () => {
     const files = new LocalFiles();
     await openCheckpoint(scratch.write("m.safetensors", vectors({ a: 1 })), files);

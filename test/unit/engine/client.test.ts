@@ -61,6 +61,17 @@ describe("engine client", () => {
     assert.deepEqual((await client.request("values", { tensor, window })).rows, [[0, "NaN", 6]]);
   });
 
+  it("hashes with BLAKE3, as its published test vectors say", async () => {
+    const bytes = Uint8Array.from({ length: 1024 }, (_, i) => i % 251);
+    const file = scratch.write("vectors.bin", bytes);
+    const client = await start();
+    const hash = async (length: number): Promise<string> =>
+      (await client.request("hash", { tensor: { kind: "range", file, offset: 0, bytes: length, dtype: "U8", shape: [length] } })).hash;
+    assert.equal(await hash(0), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    assert.equal(await hash(1), "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213");
+    assert.equal(await hash(1024), "42214739f095a406f3fc83deb889744ac00df831c10daa55189b5d121c855af7");
+  });
+
   it("answers many requests at once, each its own", async () => {
     const values = Float32Array.from({ length: 500 }, (_, i) => i);
     const file = scratch.write("many.bin", new Uint8Array(values.buffer));

@@ -117,6 +117,18 @@ describe("engine supervisor", () => {
     assert.doesNotMatch(stdout, /weight-loupe/);
   });
 
+  it("does not make a cancelled request wait for the engine to start", async () => {
+    let arrived = (): void => undefined;
+    const slow = new EngineSupervisor({ locate: () => new Promise((resolve) => { arrived = () => resolve({ path }); }) });
+    const controller = new AbortController();
+    const work = failure(slow.request("statistics", { tensor }, { signal: controller.signal }));
+    controller.abort();
+    assert.equal((await work).code, "cancelled");
+    arrived();
+    assert.equal((await slow.request("statistics", { tensor })).count, 100);
+    await slow.dispose();
+  });
+
   it("does not start for a request that is already cancelled", async () => {
     assert.equal((await failure(supervisor.request("statistics", { tensor }, { signal: AbortSignal.abort() }))).code, "cancelled");
     assert.deepEqual(states, []);
