@@ -1,0 +1,80 @@
+"""The Python peers of `npm run bench`: reads one JSON request a line, answers with one JSON line.
+
+Requests: {"file", "rows", "columns", "what", "count"?, "k"?}; `file` holds little-endian float64, row-major. Answers: {"peer": seconds | null, …}
+with null for a library that cannot be imported.
+"""
+import json
+import sys
+import time
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+try:
+    import scipy
+    import scipy.linalg
+    import scipy.sparse.linalg
+except ImportError:
+    scipy = None
+try:
+    import torch
+except ImportError:
+    torch = None
+
+
+def seconds(run):
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def exact(matrix):
+    yield "numpy f64", numpy and (lambda: numpy.linalg.svd(matrix, compute_uv=False))
+    yield "torch f64", torch and (lambda: torch.linalg.svdvals(torch.from_numpy(matrix)))
+
+
+def fast(matrix):
+    narrow = matrix.astype(numpy.float32)
+    yield "scipy f32", scipy and (lambda: scipy.linalg.svd(narrow, compute_uv=False, check_finite=False))
+    yield "torch f32", torch and (lambda: torch.linalg.svdvals(torch.from_numpy(narrow)))
+
+
+def loop(matrices):
+    yield "numpy f64", lambda: [numpy.linalg.svd(matrix, compute_uv=False) for matrix in matrices]
+
+
+def top(matrix, k):
+    narrow = matrix.astype(numpy.float32)
+    yield "scipy svds", scipy and (lambda: scipy.sparse.linalg.svds(narrow, k=k, return_singular_vectors=False))
+
+
+def moments(values):
+    """What the engine's one pass gives, the way it is usually written."""
+    yield "numpy f32", lambda: (
+        values.min(), values.max(), values.mean(), values.std(), numpy.abs(values).sum(), (values == 0).sum(),
+        numpy.isnan(values).sum(), numpy.isinf(values).sum(), numpy.quantile(values, [.001, .01, .05, .25, .5, .75, .95, .99, .999]),
+    )
+
+
+print(json.dumps({
+    "numpy": numpy and numpy.__version__, "scipy": scipy and scipy.__version__, "torch": torch and torch.__version__,
+}), flush=True)
+for line in sys.stdin:
+    request = json.loads(line)
+    answer = {}
+    if numpy is not None:
+        count = request.get("count", 1)
+        data = numpy.fromfile(request["file"], dtype=numpy.float64, count=count * request["rows"] * request["columns"])
+        matrices = data.reshape(count, request["rows"], request["columns"])
+        what = request["what"]
+        if what == "loop":
+            peers = loop(matrices)
+        elif what == "moments":
+            peers = moments(data.astype(numpy.float32))
+        elif what == "top":
+            peers = top(matrices[0], request["k"])
+        else:
+            peers = {"exact": exact, "fast": fast}[what](matrices[0])
+        answer = {name: seconds(run) if run else None for name, run in peers}
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,50 @@
+/**
+ * How fast structure is there: time and bytes to open checkpoints of awkward sizes, from a file already in the page
+ * cache. Prints one JSON object.
+ */
+import { rmSync } from "node:fs";
+import { LocalFiles } from "../../src/checkpoint/file-source";
+import { openCheckpoint } from "../../src/checkpoint/registry";
+import { encodeTable } from "../../src/protocol/tensor-table";
+import { Workspace } from "../journey/models";
+
+rmSync(__filename, { force: true });
+
+interface Timing {
+  tensors: number;
+  milliseconds: number;
+  bytesRead: number;
+}
+
+async function measure(path: string, rounds: number): Promise<Timing> {
+  const runs: Timing[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const sources = new LocalFiles();
+    const begun = performance.now();
+    const checkpoint = await openCheckpoint(path, sources);
+    encodeTable(checkpoint.tensors);
+    runs.push({ tensors: checkpoint.tensors.length, milliseconds: performance.now() - begun, bytesRead: sources.counts.bytes });
+  }
+  runs.sort((a, b) => a.milliseconds - b.milliseconds);
+  return runs[Math.floor(runs.length / 2)]!;
+}
+
+async function main(): Promise<void> {
+  const workspace = new Workspace();
+  try {
+    await workspace.sparse("thousand.safetensors", 500, 64);
+    await workspace.sparse("huge.safetensors", 400, 11_200);
+    await workspace.manyTensors("many.safetensors", 500_000);
+    console.log(
+      JSON.stringify({
+        thousand: await measure(workspace.path("thousand.safetensors"), 9),
+        huge: await measure(workspace.path("huge.safetensors"), 9),
+        many: await measure(workspace.path("many.safetensors"), 3),
+      }),
+    );
+  } finally {
+    workspace.remove();
+  }
+}
+
+void main();

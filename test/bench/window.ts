@@ -1,0 +1,47 @@
+/**
+ * From the click to the structure on screen: a 1,000-tensor file in a window where another checkpoint was already
+ * opened, and a 500,000-tensor one. Prints one JSON object, milliseconds (medians).
+ */
+import { rmSync } from "node:fs";
+import { TestHost, type Window } from "../journey/harness";
+import { Workspace } from "../journey/models";
+
+rmSync(__filename, { force: true });
+
+/** Opens `file` by a click in the Explorer and waits until the page says `fact`. */
+async function open(window: Window, file: string, fact: RegExp): Promise<number> {
+  const item = await window.explorerItem(file);
+  await item.hover();
+  const begun = performance.now();
+  await item.dblclick();
+  const view = window.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");
+  await view.getByText(fact).first().waitFor({ timeout: 60_000 });
+  const elapsed = performance.now() - begun;
+  await window.command("View: Close All Editors");
+  await window.page.waitForTimeout(500);
+  return elapsed;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+async function main(): Promise<void> {
+  const workspace = new Workspace("tiny-llama");
+  await workspace.sparse("thousand.safetensors", 500, 64);
+  await workspace.manyTensors("many.safetensors", 500_000);
+  const host = await TestHost.start();
+  try {
+    const window = await host.open({ folder: workspace.folder });
+    await open(window, "tiny-llama/checkpoint-100/model.safetensors", /LlamaForCausalLM/);
+    const thousand: number[] = [];
+    for (let i = 0; i < 5; i++) thousand.push(await open(window, "thousand.safetensors", /500 layers/));
+    const many = [await open(window, "many.safetensors", /500 k parameters/)];
+    console.log(JSON.stringify({ thousand: median(thousand), many: median(many) }));
+  } finally {
+    await host.stop();
+    workspace.remove();
+  }
+}
+
+void main();
