@@ -34,7 +34,7 @@ export class InspectSession implements vscode.Disposable {
     onAnalysing: () => void,
   ) {
     const { engine } = services;
-    this.#view = connect<InspectView, InspectHost>(webviewPort(panel.webview, () => this.#alive), this.#handlers());
+    this.#view = connect<InspectView, InspectHost>(webviewPort(panel, () => this.#alive), this.#handlers());
     this.#subscriptions.push(
       document.checkpoint.on({
         changed: (snapshot) => this.#view.notify("changed", snapshot),

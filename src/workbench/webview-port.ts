@@ -2,11 +2,17 @@
 import type * as vscode from "vscode";
 import type { Packet, Port } from "../protocol/rpc";
 
-/** @param alive False once the panel was disposed; posting to it would throw. */
-export function webviewPort(webview: vscode.Webview, alive: () => boolean): Port {
+/**
+ * A page is gone while its tab is hidden and draws afresh when shown: what it would only be told is not sent meanwhile,
+ * or VS Code would keep it all for later.
+ * @param alive False once the panel was disposed; posting to it would throw.
+ */
+export function webviewPort(panel: vscode.WebviewPanel, alive: () => boolean): Port {
+  const { webview } = panel;
   return {
     post(packet) {
-      if (alive()) void webview.postMessage(packet);
+      const told = packet.type === "call" && packet.id === undefined;
+      if (alive() && (panel.visible || !told)) void webview.postMessage(packet);
     },
     listen(receive) {
       const subscription = webview.onDidReceiveMessage((message: unknown) => {
