@@ -8,10 +8,10 @@ export function AxisPicker({ shape, view, onChange }: { shape: readonly number[]
     onChange({ ...view, [which]: axis, ...(view[other] === axis ? { [other]: view[which] } : {}) });
   };
   const select = (which: "rowAxis" | "columnAxis", text: string) => (
-    <label>
+    <label title={`axis that runs along the ${text}, and its length`}>
       {text}{" "}
       <select value={view[which]} onChange={(event) => choose(which, Number(event.currentTarget.value))}>
-        {shape.map((extent, axis) => <option key={axis} value={axis}>{`axis ${axis} (${extent})`}</option>)}
+        {shape.map((extent, axis) => <option key={axis} value={axis}>{`${axis} (${extent})`}</option>)}
       </select>
     </label>
   );

@@ -5,7 +5,7 @@ import { toNumber } from "../../src/protocol/results";
 import { Choice, Toggle } from "../plots/choice";
 import { Histogram } from "../plots/histogram";
 import { PlotPlaceholder } from "../plots/message";
-import { formatCount, formatInteger, formatNumber } from "../ui/format";
+import { formatCount, formatNumber, plural } from "../ui/format";
 import { describeHow } from "./how";
 import { JobMessage } from "./job-message";
 import type { InspectStore } from "./store";
@@ -34,9 +34,16 @@ export function DistributionPanel({ store, tensor }: { store: InspectStore; tens
   }, [store, tensor, central?.join()]);
   const job = jobsOf(store).of<HistogramResult>(jobKey.histogram(tensor, central)).value;
 
+  const left = job.state !== "done" ? [] : [
+    ...(scale === "log" && job.value.zeros > 0 ? [plural(job.value.zeros, "zero")] : []),
+    ...(job.value.nonFinite > 0 ? [`${formatCount(job.value.nonFinite)} not finite`] : []),
+  ];
   const title = (
     <>
-      <strong>distribution</strong>
+      <strong>
+        distribution
+        {left.length > 0 && <span class="plot-aside" title="These are in no bin.">without {left.join(", ")}</span>}
+      </strong>
       <Choice label="Scale of the values" value={scale} onChange={(value) => set({ scale: value })} options={[
         { value: "linear", text: "lin", title: "by value" },
         { value: "log", text: "log", title: "by magnitude, signs apart" },
@@ -62,14 +69,10 @@ export function DistributionPanel({ store, tensor }: { store: InspectStore; tens
     );
   }
   const { value } = job;
-  const left = [
-    ...(scale === "log" && value.zeros > 0 ? [`${formatCount(value.zeros)} zeros`] : []),
-    ...(value.nonFinite > 0 ? [`${formatCount(value.nonFinite)} not finite`] : []),
-  ];
   return (
     <Histogram
       id={`${row.name}-distribution`}
-      title={<>{title}{left.length > 0 && <span title={`Not in any bin: ${formatInteger(value.zeros)} zeros (magnitudes only), ${formatInteger(value.nonFinite)} not finite`}>without {left.join(", ")}</span>}</>}
+      title={title}
       label={label}
       summary={`From ${formatNumber(value.linear.low)} to ${formatNumber(value.linear.high)}${statistics === undefined ? "" : `, median ${formatNumber(statistics.quantiles[".5"])}`}.`}
       how={`histogram · ${describeHow(value.how)}`}

@@ -1,6 +1,6 @@
 /** What the tensor page asks the host for, and when it does so by itself. */
 import type { HistogramResult, SpectrumResult } from "../../src/engine/protocol";
-import type { SpectrumMode } from "../../src/protocol/inspect";
+import { NORM_POINTS, type SpectrumMode } from "../../src/protocol/inspect";
 import type { TableRow } from "../../src/protocol/tensor-table";
 import { hasSpectrum, parametersOf } from "./columns";
 import { spectrumOperations, type Timed } from "./spectrum-cost";
@@ -16,7 +16,6 @@ const AUTOMATIC_OPERATIONS = 2e11;
 const MOST_BINS = 240;
 const FEWEST_BINS = 16;
 const BINS_PER_DECADE = 16;
-const NORM_POINTS = 512;
 
 /** Of spectra computed while this window was open. */
 export const timedSpectra: Timed[] = [];

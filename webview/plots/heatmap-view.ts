@@ -21,7 +21,7 @@ export interface Frame {
 /** A cell is never larger than this unless the whole matrix is smaller: large enough to hold its number. */
 export const CELL = { width: 64, height: 22 } as const;
 /** From this size on a cell shows its number. */
-export const READABLE = { width: 50, height: 15 } as const;
+export const READABLE = { width: 44, height: 15 } as const;
 
 export function fit({ rows, columns }: Frame): Viewport {
   return { top: 0, bottom: rows, left: 0, right: columns };

@@ -116,6 +116,7 @@ function layoutOf(curves: readonly Curve[], scale: "linear" | "log", logCounts: 
     }),
     yaxis: axis(look, "count", {
       domain: [0.09, 1],
+      exponentformat: "SI",
       ...(logCounts ? { type: "log", range: [Math.log10(0.6), Math.log10(most * 1.4)], dtick: Math.max(1, Math.ceil(Math.log10(most) / 5)) } : { rangemode: "tozero", nticks: 5 }),
     }),
     yaxis2: { domain: [0, 0.07], visible: false, range: [-1, 1], fixedrange: true },

@@ -38,6 +38,8 @@ const KNOWN: Readonly<Record<string, KindStyle>> = {
   bias: style("foreground", "dot", "circle"),
   scale: style("orange", "dashdot", "x"),
   buffer: style("foreground", "dashdot", "x"),
+  /** A plain line of numbers that belong to no kind. */
+  value: style("blue", "solid", "circle"),
   other: style("foreground", "solid", "circle"),
 };
 

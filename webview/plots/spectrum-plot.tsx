@@ -8,7 +8,7 @@ import { steps } from "./histogram-data";
 import { kindStyle } from "./kinds";
 import type { Layout, PlotPoint, Trace } from "./plotly";
 import { axis, PlotlyPlot, type PlotlyHandle } from "./plotly-plot";
-import { bulk, density, marchenkoPasturDensity, spectrumTable, tailCurve } from "./spectrum-data";
+import { bulk, density, marchenkoPasturDensity, spectrumTable, tailCurve, tailLength } from "./spectrum-data";
 import { theme, withAlpha, type Theme } from "./theme";
 import { showTooltip } from "./tooltip";
 import type { PlotColumn, PlotFrameProps } from "./types";
@@ -121,9 +121,8 @@ function layoutOf(curves: readonly SpectrumCurve[], scale: SpectrumScale, look: 
     uirevision: scale,
     hovermode: "closest",
     hoverdistance: 60,
-    showlegend: curves.length > 1 || curves[0]?.spectrum.powerLaw != null || scale === "density",
-    // Descending curves leave the lower left free, a density the upper right.
-    legend: { ...(scale === "density" || curves.length > 1 ? { x: 1, y: 1, xanchor: "right", yanchor: "top" } : { x: 0.02, y: 0.26, xanchor: "left", yanchor: "bottom" }), font: { size: look.fontSize }, bgcolor: withAlpha(look.background, 0.6) },
+    showlegend: curves.length > 1 || scale === "density",
+    legend: { x: 1, y: 1, xanchor: "right", yanchor: "top", font: { size: look.fontSize }, bgcolor: withAlpha(look.background, 0.6) },
     xaxis: axis(look, scale === "density" ? "σ" : "i", { showgrid: false, type: scale === "loglog" ? "log" : "linear", ...(scale === "loglog" ? { dtick: 1 } : { rangemode: "tozero" }) }),
     yaxis: axis(look, scale === "density" ? "density" : "σ", log ? { type: "log" } : { rangemode: "tozero", nticks: 6 }),
     ...(curves.length === 1 ? marks(curves[0]!.spectrum, scale, look) : {}),
@@ -145,15 +144,34 @@ function marks(spectrum: Spectrum, scale: SpectrumScale, look: Theme): Layout {
   const logY = scale !== "linear";
   if (edge > 0) {
     shapes.push({ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: edge, y1: edge, line: line(look.foreground, "dot") });
+    const high = logY || edge > 0.7 * toNumber(spectrum.spectralNorm);
     annotations.push(text(`MP edge, ${formatInteger(spectrum.marchenkoPastur.above)} above`, {
-      xref: "paper", x: 1, xanchor: "right", yref: "y", y: logY ? Math.log10(edge) : edge, yanchor: "bottom",
+      xref: "paper", x: 1, xanchor: "right", yref: "y", y: logY ? Math.log10(edge) : edge, yanchor: high ? "top" : "bottom",
     }));
   }
+  const tail = tailLength(spectrum);
+  if (spectrum.powerLaw !== null && tail > 1) {
+    const n = spectrum.singularValues.length;
+    const x = logX ? Math.log10(tail) : tail;
+    // A descending curve leaves room to its upper right, and to its lower left.
+    const right = x < 0.6 * (logX ? Math.log10(n) : n);
+    const sigma = spectrum.singularValues[tail - 1]!;
+    annotations.push(text(`power law, α ${formatNumber(spectrum.powerLaw.alpha)}`, {
+      xref: "x", x, xanchor: right ? "left" : "right", xshift: right ? 4 : -6, yref: "y", y: logY ? Math.log10(sigma) : sigma, yanchor: right ? "bottom" : "top",
+      font: { size: look.fontSize - 1, color: look.chart.orange },
+    }));
+  }
+  const width = logX ? Math.log10(spectrum.singularValues.length) : spectrum.singularValues.length;
+  let labelled = -Infinity;
   for (const [level, name] of [["0.9", "k₉₀"], ["0.95", "k₉₅"], ["0.99", "k₉₉"]] as const) {
     const k = spectrum.energyRank[level];
     if (!(k >= 1)) continue;
-    shapes.push({ type: "line", xref: "x", yref: "paper", x0: k, x1: k, y0: 0, y1: 0.14, line: line(look.chart.purple, "solid") });
-    annotations.push(text(name, { xref: "x", x: logX ? Math.log10(k) : k, xanchor: "center", yref: "paper", y: 0.14, yanchor: "bottom" }));
+    const x = logX ? Math.log10(k) : k;
+    shapes.push({ type: "line", xref: "x", yref: "paper", x0: k, x1: k, y0: 1, y1: 0.93, line: line(look.chart.purple, "solid") });
+    // Marks that stand close together share the first one's name.
+    if (x - labelled < 0.1 * width) continue;
+    labelled = x;
+    annotations.push(text(name, { xref: "x", x, xanchor: "center", yref: "paper", y: 0.93, yanchor: "top" }));
   }
   return { shapes, annotations };
 }
