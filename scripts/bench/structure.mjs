@@ -51,6 +51,7 @@ async function load(folder) {
  * @param {string} file
  */
 async function open(code, file) {
+  /** @type {number[]} */
   const times = [];
   let bytesRead = 0;
   for (let i = 0; i < REPEATS; i++) {
@@ -61,7 +62,7 @@ async function open(code, file) {
     times.push(performance.now() - start);
     bytesRead = files.counts.bytes;
   }
-  return { milliseconds: times.sort((a, b) => a - b)[REPEATS >> 1], bytesRead };
+  return { milliseconds: times.sort((a, b) => a - b)[REPEATS >> 1] ?? NaN, bytesRead };
 }
 
 /**

@@ -5,7 +5,7 @@
 import path from "node:path";
 import { CheckpointError, type Checkpoint, type CheckpointFile, type Tensor } from "../checkpoint/checkpoint";
 import type { Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
-import type { AnalysisPart, CachedResult, EngineStatus, InspectView, MatrixView, Snapshot, SpectrumMode } from "../protocol/inspect";
+import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode } from "../protocol/inspect";
 import type { Finding, Statistics } from "../protocol/results";
 import { RpcError, toWireError } from "../protocol/rpc";
 import type { ResultCache } from "./cache";
@@ -14,7 +14,7 @@ import { findDuplicates } from "./duplicates";
 import type { Engine } from "./engine";
 import { Events } from "./events";
 import { healthFindings, notAnalysed, suspicion, worstFirst } from "./health";
-import { hashJob, histogramJob, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
+import { hashJob, histogramJob, normsJob, spectrumJob, statisticsJob } from "./jobs";
 import { KnownResults } from "./known";
 import { LiveCheckpoint, type LiveOptions } from "./live-checkpoint";
 import { viewAsMatrix } from "./matrix-view";

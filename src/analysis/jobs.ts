@@ -5,9 +5,6 @@ import type { EngineRequests, Expression } from "../engine/protocol";
 import type { AnalysisPart, SpectrumMode } from "../protocol/inspect";
 import { flattened } from "./matrix-view";
 
-/** How many points a strip of row or column norms is pooled to when nobody asks for another number. */
-export const NORM_POINTS = 512;
-
 /** The requests whose answers are worth keeping: small, and slow to make. */
 export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "hash";
 export type JobResult<M extends JobMethod> = EngineRequests[M]["result"];

@@ -1,11 +1,11 @@
 /** What is known of the tensors of a checkpoint. */
 import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
 import type { NormsResult, SpectrumResult } from "../engine/protocol";
-import type { AnalysisPart, CachedResult } from "../protocol/inspect";
+import { NORM_POINTS, type AnalysisPart, type CachedResult } from "../protocol/inspect";
 import type { Statistics } from "../protocol/results";
 import type { ResultCache } from "./cache";
 import type { TensorFacts } from "./health";
-import { jobKey, NORM_POINTS, normsJob, spectrumJob, statisticsJob } from "./jobs";
+import { jobKey, normsJob, spectrumJob, statisticsJob } from "./jobs";
 
 export class KnownResults {
   readonly #results = new Map<number, CachedResult>();

@@ -63,11 +63,14 @@ export interface CachedResult {
   seconds?: number;
 }
 
+/** To how many points views ask for norms, and whole-model analysis computes them: the same, so that each serves the other. */
+export const NORM_POINTS = 512;
+
 export type AnalysisPart = "statistics" | "norms" | "spectrum";
 
 export interface AnalysisProgress {
   running: boolean;
-  /** Tensors. */
+  /** Steps: the statistics, the norms or the spectrum of one tensor each. */
   done: number;
   total: number;
   /** Bytes analysed per second over the last seconds. */
