@@ -56,7 +56,7 @@ export class FileSource implements ByteSource {
     } catch (error) {
       throw error instanceof CheckpointError ? error : unreadable(this.path, error);
     } finally {
-      if (--this.pending === 0) this.idle = setTimeout(() => void this.close(), IDLE_MS).unref();
+      if (--this.pending === 0) this.idle = setTimeout(() => void this.close().catch(() => undefined), IDLE_MS).unref();
     }
   }
 

@@ -1,7 +1,7 @@
 /** Files and folders: what is read, what is chosen, what is said. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { renameSync, truncateSync, utimesSync } from "node:fs";
+import { renameSync, rmSync, truncateSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { FileSource, LocalFiles } from "../../../src/checkpoint/file-source";
 import { openCheckpoint } from "../../../src/checkpoint/registry";
@@ -43,6 +43,14 @@ describe("opening", () => {
       renameSync(scratch.write("g", new Uint8Array(100)), path);
       utimesSync(path, 1, 1);
       await assert.rejects(replaced.read(0, 1), { code: "io", message: /the file changed while it was being read/ });
+    });
+
+    it("says when the file was removed before it was read", async () => {
+      const path = scratch.write("f", "content");
+      const source = new FileSource(path);
+      await source.size();
+      rmSync(path);
+      await assert.rejects(source.read(0, 1), { code: "io", message: "there is no such file" });
     });
 
     it("refuses what is no file, without waiting for it", async () => {
