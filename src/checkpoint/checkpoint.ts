@@ -43,6 +43,7 @@ export interface Tensor {
   name: string;
   /** The file's own dtype name. */
   dtype: string;
+  /** Tensors of equal shape may share the array: it is not to be modified. */
   shape: number[];
   /** Product of the shape. */
   parameters: number;

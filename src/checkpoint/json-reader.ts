@@ -6,6 +6,7 @@
 import { isUtf8 } from "node:buffer";
 import { CheckpointError } from "./checkpoint";
 import { quote } from "./quote";
+import { firstInvalidUtf8 } from "./utf8";
 
 /** As serde_json's, which the reference implementation of safetensors reads headers with. */
 const MAX_DEPTH = 128;
@@ -314,24 +315,4 @@ function isDigit(byte: number | undefined): boolean {
 function exactInteger(digits: string): number | bigint {
   const value = Number(digits);
   return Number.isSafeInteger(value) ? value : BigInt(digits);
-}
-
-/** Index of the first byte that is not part of valid UTF-8: bisects on prefixes, each cut back to a character's start. */
-function firstInvalidUtf8(bytes: Buffer): number {
-  let valid = 0;
-  let invalid = bytes.length;
-  while (invalid - valid > 4) {
-    let middle = valid + ((invalid - valid) >> 1);
-    for (let back = 0; back < 3 && middle > valid && (bytes[middle]! & 0xc0) === 0x80; back++) middle--;
-    if (middle === valid) break;
-    if (isUtf8(bytes.subarray(valid, middle))) valid = middle;
-    else invalid = middle;
-  }
-  for (let length = 1; valid < invalid; length++) {
-    if (isUtf8(bytes.subarray(valid, valid + length))) {
-      valid += length;
-      length = 0;
-    } else if (length === 4) break;
-  }
-  return valid;
 }
