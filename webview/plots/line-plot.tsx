@@ -1,18 +1,24 @@
 /** Lines over an axis of whole steps, mostly the layers of a model: one per kind of tensor. */
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { TargetedKeyboardEvent } from "preact";
-import { formatNumber } from "../ui/format";
+import { formatInteger, formatNumber } from "../ui/format";
 import { escapePlotly } from "./escape";
 import { PlotFrame } from "./frame";
 import { kindStyle } from "./kinds";
 import type { Layout, PlotPoint, Trace } from "./plotly";
 import { axis, PlotlyPlot, type PlotlyHandle } from "./plotly-plot";
+import { indexTicks } from "./scale";
 import { theme, type Theme } from "./theme";
 import { hideTooltip, showTooltip } from "./tooltip";
 import type { LinePlotProps } from "./types";
 
 /** With more points than this a line is drawn without markers. */
 const MOST_MARKERS = 120;
+
+/** Longer axes are no layers, and get ticks that follow the zoom. */
+const MOST_LABELLED = 1000;
+/** What an x below 0 is called. */
+const OUTSIDE = "none";
 
 type Series = LinePlotProps["series"];
 
@@ -23,11 +29,11 @@ export function LinePlot(props: LinePlotProps) {
   const [spoken, setSpoken] = useState("");
   const cursor = useRef({ series: 0, point: 0 });
   const traces = useMemo(() => drawSeries(series, look, logY, highlighted), [series, look, logY, highlighted]);
-  const layout = useMemo(() => layoutOf(props, look), [xTitle, yTitle, logY, look, series.length > 1]);
+  const layout = useMemo(() => layoutOf(props, look), [xTitle, yTitle, logY, look, series]);
 
   const describe = (at: number, i: number): (readonly [string, string])[] => {
     const line = series[at]!;
-    return [[line.name, formatNumber(line.y[i])], [xTitle, formatNumber(line.x[i])]];
+    return [[line.name, formatNumber(line.y[i])], [xTitle, line.x[i]! < 0 ? OUTSIDE : formatInteger(line.x[i]!)]];
   };
   const onPoint = (point: PlotPoint | null, x: number, y: number): void => {
     const line = point === null ? undefined : series[point.curveNumber];
@@ -130,13 +136,34 @@ function locate(series: Series, tensor: number): { x: number; y: number } | unde
 function layoutOf({ id, xTitle, yTitle, logY, series }: LinePlotProps, look: Theme): Layout {
   return {
     uirevision: `${id} ${yTitle} ${logY === true}`,
-    xaxis: axis(look, escapePlotly(xTitle), { showgrid: false }),
+    xaxis: axis(look, escapePlotly(xTitle), { showgrid: false, ...layerTicks(series) }),
     yaxis: axis(look, escapePlotly(yTitle), logY === true ? { type: "log" } : {}),
     showlegend: series.length > 1,
     legend: {
       orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom",
       font: { size: look.fontSize, color: look.foreground }, bgcolor: "rgba(0,0,0,0)", itemwidth: 30,
     },
+  };
+}
+
+/** Few whole steps are labelled as such; what lies before step 0 belongs to no layer. */
+function layerTicks(series: Series): Layout {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const { x } of series) {
+    for (const at of x) {
+      if (!Number.isInteger(at)) return {};
+      low = Math.min(low, at);
+      high = Math.max(high, at);
+    }
+  }
+  if (high === -Infinity || high - low > MOST_LABELLED) return {};
+  const ticks = indexTicks(Math.max(0, low), Math.max(0, high), 10);
+  return {
+    tickmode: "array",
+    tickvals: low < 0 ? [low, ...ticks] : ticks,
+    ticktext: [...(low < 0 ? [OUTSIDE] : []), ...ticks.map(String)],
+    range: [low - 0.5, Math.max(high, low + 1) + 0.5],
   };
 }
 

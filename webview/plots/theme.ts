@@ -46,6 +46,13 @@ export function withAlpha(colour: string, alpha: number): string {
   return `rgba(${red},${green},${blue},${alpha})`;
 }
 
+/** `share` (0…1) of `colour` over `ground`, opaque. */
+export function mix(colour: string, ground: string, share: number): string {
+  const over = toRgb(colour);
+  const under = toRgb(ground);
+  return `rgb(${over.map((component, i) => Math.round(share * component + (1 - share) * under[i]!)).join()})`;
+}
+
 function readTheme(): Theme {
   const computed = getComputedStyle(document.documentElement);
   const variable = (name: string, fallback: string): string => computed.getPropertyValue(`--vscode-${name}`).trim() || fallback;

@@ -6,7 +6,7 @@ import { PlotFrame } from "./frame";
 import { kindStyle } from "./kinds";
 import type { PlotPoint, Trace } from "./plotly";
 import { PlotlyPlot, type PlotlyHandle } from "./plotly-plot";
-import { theme, withAlpha, type Theme } from "./theme";
+import { mix, theme, type Theme } from "./theme";
 import { showTooltip } from "./tooltip";
 import { foldTreemap } from "./treemap-data";
 import type { TreemapNode, TreemapProps } from "./types";
@@ -66,13 +66,14 @@ function draw(nodes: readonly TreemapNode[], level: string, look: Theme): Trace[
         colors: nodes.map((node) => fill(node, look)),
         line: { width: 1, color: look.highContrast ? look.border : look.background },
         pad: { t: look.fontSize + 6, l: 2, r: 2, b: 2 },
+        cornerradius: 2,
       },
     },
   ];
 }
 
-/** Quiet tints by kind; in high contrast the borders speak. */
+/** Quiet tints by kind for tensors, none for what holds them; in high contrast the borders speak. */
 function fill(node: TreemapNode, look: Theme): string {
   if (look.highContrast) return look.background;
-  return withAlpha(look.chart[kindStyle(node.kind ?? node.label).colour], node.tensor === undefined ? 0.12 : 0.38);
+  return node.tensor === undefined ? mix(look.foreground, look.background, 0.06) : mix(look.chart[kindStyle(node.kind ?? node.label).colour], look.background, 0.35);
 }
