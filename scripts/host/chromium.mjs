@@ -2,7 +2,6 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 import { cacheFolder } from "./cache.mjs";
 import { output, run } from "./process.mjs";
@@ -67,32 +66,37 @@ export async function ensureChromium(say) {
   }
   say("Installing @sparticuz/chromium from the npm registry (once) …");
   try {
-    return await unpackSparticuz();
+    return unpackSparticuz();
   } catch (error) {
     tried.push(`@sparticuz/chromium: ${message(error)}`);
   }
   throw new Error(`No Chromium was found, and none could be installed (${tried.join("; ")}). Install Chromium or Chrome, or name one in $CHROMIUM.`);
 }
 
-const unpacked = () => cacheFolder("chromium");
+const WRAPPER = "chromium.sh";
 
 /** @returns {Chromium | null} */
 function findUnpacked() {
-  const file = path.join(unpacked(), "chromium");
-  return existsSync(file) ? { path: file, from: "@sparticuz/chromium", args: ["--no-sandbox", "--no-zygote", "--single-process"] } : null;
+  const file = path.join(cacheFolder("chromium"), WRAPPER);
+  return existsSync(file) ? { path: file, from: "@sparticuz/chromium", args: ["--no-sandbox", "--no-zygote"] } : null;
 }
 
-/** @returns {Promise<Chromium>} */
-async function unpackSparticuz() {
-  const folder = unpacked();
+/** @returns {Chromium} */
+function unpackSparticuz() {
+  const folder = cacheFolder("chromium");
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, "package.json"), `${JSON.stringify({ private: true, type: "module" })}\n`);
+  writeFileSync(path.join(folder, "package.json"), `${JSON.stringify({ private: true })}\n`);
   run("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "@sparticuz/chromium@153"], { cwd: folder });
-  // It unpacks itself into the temporary folder; a wrapper keeps the place stable and the libraries it brings findable.
-  const module = await import(pathToFileURL(path.join(folder, "node_modules", "@sparticuz", "chromium", "build", "esm", "index.js")).href);
-  const executable = await module.default.executablePath();
-  const wrapper = path.join(folder, "chromium");
-  writeFileSync(wrapper, `#!/bin/sh\nLD_LIBRARY_PATH="${path.dirname(executable)}/al2023/lib:$LD_LIBRARY_PATH" exec "${executable}" "$@"\n`);
+  // It unpacks itself into the temporary folder, and the libraries it needs only where it believes to be in a serverless runtime.
+  const unpack = 'import("@sparticuz/chromium").then(({ default: chromium }) => chromium.executablePath())';
+  run(process.execPath, ["--eval", unpack], { cwd: folder, shell: false, env: { ...process.env, TMPDIR: folder, AWS_LAMBDA_JS_RUNTIME: "nodejs22.x" } });
+  // Its own list of font folders is that runtime's; ours names this machine's fonts and the family it brings.
+  const fonts = path.join(folder, "fonts");
+  const folders = ["/usr/share/fonts", "/usr/local/share/fonts", fonts].map((dir) => `<dir>${dir}</dir>`).join("");
+  writeFileSync(path.join(fonts, "fonts.conf"), `<?xml version="1.0"?><fontconfig>${folders}<cachedir>${fonts}/cache</cachedir></fontconfig>\n`);
+  const wrapper = path.join(folder, WRAPPER);
+  const libraries = path.join(folder, "al2023", "lib");
+  writeFileSync(wrapper, `#!/bin/sh\nexport LD_LIBRARY_PATH="\${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries}" FONTCONFIG_PATH="\${FONTCONFIG_PATH:-${fonts}}"\nexec "${path.join(folder, "chromium")}" "$@"\n`);
   chmodSync(wrapper, 0o755);
   const result = findUnpacked();
   if (!result) throw new Error("it did not unpack.");
