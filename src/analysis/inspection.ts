@@ -41,6 +41,8 @@ export interface AnalyseRequest {
   mode?: SpectrumMode;
 }
 
+type OnProgress = (progress: Progress) => void;
+
 /** Results reach listeners at most this often. */
 const RESULTS_MS = 100;
 const FINDINGS_MS = 300;
@@ -125,22 +127,22 @@ export class Inspection {
     return this.#opened?.known.get(tensor);
   }
 
-  async statistics(index: number, signal?: AbortSignal): Promise<Answer<Statistics>> {
+  async statistics(index: number, signal?: AbortSignal, onProgress?: OnProgress): Promise<Answer<Statistics>> {
     const { file, expression, scope, keep } = await this.#subject(index, signal);
-    const answer = await this.#compute.run(statisticsJob(expression), file, scope);
+    const answer = await this.#compute.run(statisticsJob(expression), file, scope, onProgress);
     keep({ tensor: index, statistics: answer.value, fromCache: answer.fromCache, seconds: answer.seconds });
     return answer;
   }
 
   /** @param points as `NormsParams.points`. */
-  async norms(index: number, points: number, signal?: AbortSignal): Promise<Answer<NormsResult>> {
+  async norms(index: number, points: number, signal?: AbortSignal, onProgress?: OnProgress): Promise<Answer<NormsResult>> {
     const { file, expression, scope, keep } = await this.#subject(index, signal);
-    const answer = await this.#compute.run(normsJob(expression, points), file, scope);
+    const answer = await this.#compute.run(normsJob(expression, points), file, scope, onProgress);
     keep({ tensor: index, norms: answer.value });
     return answer;
   }
 
-  async spectrum(index: number, mode: SpectrumMode, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer<SpectrumResult>> {
+  async spectrum(index: number, mode: SpectrumMode, signal?: AbortSignal, onProgress?: OnProgress): Promise<Answer<SpectrumResult>> {
     const { file, expression, scope, keep } = await this.#subject(index, signal);
     const answer = await this.#compute.run(spectrumJob(expression, mode), file, scope, onProgress);
     keep({ tensor: index, spectrum: answer.value });
@@ -283,9 +285,10 @@ export class Inspection {
       mode,
       concurrency: CONCURRENCY,
       signal,
-      run: ({ part, tensor }) => {
-        if (part === "statistics") return this.statistics(tensor, signal);
-        return part === "norms" ? this.norms(tensor, NORM_POINTS, signal) : this.spectrum(tensor, mode, signal);
+      run: ({ part, tensor }, onShare) => {
+        const onProgress = onShare && (({ done, total }: Progress) => onShare(total > 0 ? done / total : 0));
+        if (part === "statistics") return this.statistics(tensor, signal, onProgress);
+        return part === "norms" ? this.norms(tensor, NORM_POINTS, signal, onProgress) : this.spectrum(tensor, mode, signal, onProgress);
       },
       suspicion: (tensor) => suspicion(known.facts(tensor)),
       onFailed: ({ part, tensor }, message) => known.fail(tensor, part, message),

@@ -19,8 +19,11 @@ export interface WholeModelOptions {
   /** Tasks under way at a time; the engine orders them among its threads. */
   concurrency: number;
   signal: AbortSignal;
-  /** Does one task; keeps its result. Says whether the answer was known already. */
-  run(task: Task): Promise<{ fromCache: boolean }>;
+  /**
+   * Does one task; keeps its result. Says whether the answer was known already.
+   * @param onShare told how much of a long task is done, from 0 to 1; undefined for short ones.
+   */
+  run(task: Task, onShare: ((share: number) => void) | undefined): Promise<{ fromCache: boolean }>;
   /** How bad the statistics of a tensor look; 0 for nothing found. Asked when the statistics are done. */
   suspicion(tensor: number): number;
   /** Called at most ten times a second while tasks end, and at the end. */
@@ -38,6 +41,8 @@ export interface WholeModelResult {
 
 /** Reports closer together than this are left out, but for the last. */
 const REPORT_MS = 100;
+/** Tasks expected to take longer tell how far they are. Seconds, as `cost` counts them. */
+const LONG = 0.2;
 const ORDER: readonly AnalysisPart[] = ["statistics", "norms", "spectrum"];
 
 /**
@@ -79,8 +84,16 @@ export async function analyseWholeModel(options: WholeModelOptions): Promise<Who
     const work = cost(task.part, tensor, mode);
     current.add(task.tensor);
     let fromCache = false;
+    let told = 0;
+    const advance = (share: number): void => {
+      const step = Math.max(0, Math.min(share, 1) - told);
+      told += step;
+      left -= step * work;
+      rate.add(step * tensor.bytes, step * work);
+      report(true);
+    };
     try {
-      ({ fromCache } = await options.run(task));
+      ({ fromCache } = await options.run(task, work > LONG ? advance : undefined));
     } catch (error) {
       if (signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
@@ -90,9 +103,9 @@ export async function analyseWholeModel(options: WholeModelOptions): Promise<Who
       current.delete(task.tensor);
     }
     done++;
-    left -= work;
     // What was known already says nothing about the speed of the rest.
-    if (!fromCache) rate.add(tensor.bytes, work);
+    if (fromCache) left -= work;
+    else advance(1);
     report(true);
   };
 

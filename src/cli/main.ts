@@ -26,12 +26,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const json = flags.includes("--json");
   const verbose = flags.includes("--verbose");
   const interrupt = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => {
-      interrupt.abort();
-      setTimeout(() => process.exit(Exit.interrupted), GRACE_MS).unref();
-    });
-  }
+  process.once("SIGINT", () => {
+    interrupt.abort();
+    setTimeout(() => process.exit(Exit.interrupted), GRACE_MS).unref();
+  });
   let operand: string | undefined;
   try {
     const at = argv.findIndex((arg) => arg !== "--json" && arg !== "--verbose");

@@ -110,6 +110,30 @@ describe("whole-model analysis", () => {
     assert.ok(last.bytesPerSecond > 0);
   });
 
+  it("counts what long tasks have done before they end", async () => {
+    const reports: AnalysisProgress[] = [];
+    const large = tensor("large", [100_000, 100_000]);
+    await run({
+      tensors: [large, tensor("short", [4])],
+      selection: [0, 1],
+      parts: ["statistics"],
+      suspicion: () => 0,
+      run: async ({ tensor }, onShare) => {
+        assert.equal(onShare === undefined, tensor === 1);
+        for (const share of [0.25, 0.5, 0.4, 2]) {
+          onShare?.(share);
+          await new Promise((resolve) => setTimeout(resolve, 120));
+        }
+        return { fromCache: false };
+      },
+      onProgress: (progress) => reports.push(progress),
+    });
+    const early = reports.find(({ bytesPerSecond }) => bytesPerSecond > 0)!;
+    assert.deepEqual([early.done, early.total], [0, 2]);
+    assert.ok(early.secondsLeft! > 0);
+    assert.ok(Math.abs(reports.at(-1)!.secondsLeft!) < 1e-6);
+  });
+
   it("takes an empty selection", async () => {
     assert.deepEqual(await run({ selection: [], run: () => Promise.reject(new Error()) }), { done: 0, failed: [], cancelled: false });
   });
