@@ -87,7 +87,7 @@ function selector(patterns: readonly string[]): (tensors: readonly Tensor[]) => 
 
 async function structure(file: string, selects: (tensors: readonly Tensor[]) => number[]): Promise<InspectDocument> {
   const checkpoint = await openCheckpoint(file);
-  return documentOf(checkpoint, file, selects(checkpoint.tensors), () => undefined, checkpoint.findings);
+  return documentOf(checkpoint, file, selects(checkpoint.tensors), () => undefined, worstFirst(checkpoint.findings));
 }
 
 async function analysed(
@@ -108,9 +108,7 @@ async function analysed(
     try {
       await inspection.analyse({ parts, tensors: selection, ...(mode === null ? {} : { mode }) }, signal);
       signal.throwIfAborted();
-      const chosen = new Set(selection.map((i) => checkpoint.tensors[i]!.name));
-      const all = args.has("health") ? inspection.findings() : worstFirst([...checkpoint.findings, ...inspection.notAnalysed()]);
-      const findings = all.filter(({ tensor }) => tensor === undefined || chosen.has(tensor));
+      const findings = args.has("health") ? inspection.findings() : worstFirst([...checkpoint.findings, ...inspection.notAnalysed()]);
       return documentOf(checkpoint, file, selection, (i) => asked(inspection.known(i), args), findings);
     } finally {
       unlisten();
@@ -136,6 +134,7 @@ function documentOf(
   findings: Finding[],
 ): InspectDocument {
   const show = shownFrom(operand);
+  const chosen = new Set(selection.map((i) => checkpoint.tensors[i]!.name));
   const files = checkpoint.files.map(({ path, bytes, missing }) => ({ path: show(path), bytes, ...(missing ? { missing } : {}) }));
   return {
     path: operand,
@@ -154,6 +153,6 @@ function documentOf(
         ...results(i),
       };
     }),
-    findings,
+    findings: findings.filter(({ tensor }) => tensor === undefined || chosen.has(tensor)),
   };
 }

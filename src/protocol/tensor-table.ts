@@ -53,21 +53,27 @@ export function encodeTable(rows: readonly TableRow[]): TensorTable {
   };
   let out = new Uint8Array(Math.max(1024, rows.length * 16));
   let at = 0;
-  let previous: Uint8Array = new Uint8Array(0);
+  // The name at hand and the one before, encoded in place: half a million small arrays would cost more than all the rest.
+  let name = new Uint8Array(256);
+  let previous = new Uint8Array(256);
+  let previousLength = 0;
   rows.forEach((row, i) => {
-    const name = encoder.encode(row.name);
+    if (name.length < 3 * row.name.length) name = new Uint8Array(3 * row.name.length);
+    const length = encoder.encodeInto(row.name, name).written;
+    const most = Math.min(length, previousLength);
     let shared = 0;
-    while (shared < previous.length && shared < name.length && previous[shared] === name[shared]) shared++;
-    if (at + name.length - shared + 16 > out.length) {
-      const larger = new Uint8Array(2 * out.length + name.length + 16);
+    while (shared < most && previous[shared] === name[shared]) shared++;
+    if (at + length - shared + 16 > out.length) {
+      const larger = new Uint8Array(2 * out.length + length + 16);
       larger.set(out);
       out = larger;
     }
     at = putVarint(out, at, shared);
-    at = putVarint(out, at, name.length - shared);
-    out.set(name.subarray(shared), at);
-    at += name.length - shared;
-    previous = name;
+    at = putVarint(out, at, length - shared);
+    out.set(name.subarray(shared, length), at);
+    at += length - shared;
+    [name, previous] = [previous, name];
+    previousLength = length;
 
     let dtype = dtypes.get(row.dtype);
     if (dtype === undefined) dtypes.set(row.dtype, (dtype = dtypes.size));
