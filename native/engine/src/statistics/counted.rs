@@ -122,6 +122,15 @@ pub fn statistics(tensor: &Tensor, context: &Context) -> Result<Statistics> {
     Ok(summary.finish(How::exact("one-pass code counts", "f64", context.threads)))
 }
 
+/// The quantiles of `tensor`'s finite elements.
+///
+/// # Errors
+/// `Cancelled`, `Io`, `Truncated`.
+pub fn quantiles_of(tensor: &Tensor, context: &Context) -> Result<[f64; 9]> {
+    let counts = code_counts(tensor, context)?;
+    Ok(summarise(tensor.dtype(), tensor.count(), &counts).quantiles)
+}
+
 fn summarise(dtype: Dtype, count: u64, counts: &[u64]) -> Summary {
     let mut classes = Classes::default();
     let mut finite: Vec<(f64, u64)> = Vec::new();

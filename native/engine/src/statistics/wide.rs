@@ -227,7 +227,11 @@ fn block_moments(values: &[f64]) -> Moments {
     moments
 }
 
-fn quantiles<T: Wide>(tensor: &Tensor, finite: u64, context: &Context) -> Result<[f64; 9]> {
+/// The quantiles of the `finite` finite elements.
+///
+/// # Errors
+/// `Cancelled`, `Io`, `Truncated`.
+pub fn quantiles<T: Wide>(tensor: &Tensor, finite: u64, context: &Context) -> Result<[f64; 9]> {
     if finite == 0 {
         return Ok([f64::NAN; 9]);
     }
