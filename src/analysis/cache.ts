@@ -62,6 +62,8 @@ export class ResultCache {
   readonly #maxBytes: number;
   #reported = false;
   #pruning: Promise<void> | undefined;
+  /** Bytes that may be written before the folder's size is looked at again. */
+  #unchecked = 0;
 
   constructor(private readonly options: CacheOptions) {
     this.#maxBytes = options.maxBytes ?? 256 * 2 ** 20;
@@ -75,7 +77,7 @@ export class ResultCache {
       .slice(0, 32);
     let results = this.#files.get(id);
     if (results === undefined) {
-      results = KeptResults.load(path.join(this.options.folder, id), file.path, (error) => this.#problem(error), () => this.#prune());
+      results = KeptResults.load(path.join(this.options.folder, id), file.path, (error) => this.#problem(error), (bytes) => this.#written(bytes));
       this.#files.set(id, results);
     }
     return results;
@@ -108,8 +110,11 @@ export class ResultCache {
     }
   }
 
-  /** Removes the results of the files used longest ago until the folder is within its bound. */
-  #prune(): void {
+  /** Removes the results of the files used longest ago when the folder may have outgrown its bound. */
+  #written(bytes: number): void {
+    this.#unchecked -= bytes;
+    if (this.#unchecked > 0) return;
+    this.#unchecked = this.#maxBytes / 32;
     this.#pruning ??= pruneFolder(this.options.folder, this.#maxBytes)
       .catch((error: unknown) => this.#problem(error))
       .finally(() => (this.#pruning = undefined));
@@ -132,10 +137,10 @@ class KeptResults implements FileResults {
     private readonly folder: string,
     readonly file: string,
     private readonly onProblem: (error: unknown) => void,
-    private readonly onWritten: () => void,
+    private readonly onWritten: (bytes: number) => void,
   ) {}
 
-  static async load(folder: string, file: string, onProblem: (error: unknown) => void, onWritten: () => void): Promise<KeptResults> {
+  static async load(folder: string, file: string, onProblem: (error: unknown) => void, onWritten: (bytes: number) => void): Promise<KeptResults> {
     const results = new KeptResults(folder, file, onProblem, onWritten);
     const names = await readdir(folder).catch(() => []);
     const read: string[] = [];
@@ -184,14 +189,17 @@ class KeptResults implements FileResults {
     return this.#writing;
   }
 
-  async #write(entries: ReadonlyMap<string, Entry>): Promise<void> {
+  /** Answers with the bytes written. */
+  async #write(entries: ReadonlyMap<string, Entry>): Promise<number> {
     const segment: Segment = { format: FORMAT, file: this.file, entries: Object.fromEntries(entries) };
     const target = path.join(this.folder, `${Date.now().toString(36)}-${randomBytes(6).toString("hex")}.json`);
     const temporary = `${target}.tmp`;
     await mkdir(this.folder, { recursive: true });
     try {
-      await writeFile(temporary, JSON.stringify(segment));
+      const text = JSON.stringify(segment);
+      await writeFile(temporary, text);
       await rename(temporary, target);
+      return text.length;
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
