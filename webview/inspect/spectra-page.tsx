@@ -5,7 +5,6 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { kindOf, layerOf } from "../../src/checkpoint/structure";
 import { toNumber } from "../../src/protocol/results";
 import { Choice } from "../plots/choice";
-import { PlotHostContext, plotHost } from "../plots/host";
 import { LinePlot } from "../plots/line-plot";
 import { PlotPlaceholder } from "../plots/message";
 import { addReportPart } from "../plots/report-parts";
@@ -24,7 +23,6 @@ const MEASURES = COMPUTED.filter(({ part }) => part === "spectrum");
 const MOST_CURVES = 12;
 
 export function SpectraPage({ store }: { store: InspectStore }) {
-  const host = useMemo(() => plotHost(store.host), [store]);
   const rows = store.rows.value;
   const results = store.results.value;
   const chosen = store.pageState("spectralMeasure", "stableRank");
@@ -37,19 +35,17 @@ export function SpectraPage({ store }: { store: InspectStore }) {
 
   if (matrices.length === 0) return <p class="empty">No tensor of this checkpoint is a matrix, so there is no spectrum to show.</p>;
   return (
-    <PlotHostContext.Provider value={host}>
-      <article class="tensor-page spectra-page" ref={root} aria-label="Spectra">
-        <p class="spectra-summary">
-          <span>{plural(scope.length, "matrix", "matrices")}{scope.length < matrices.length && ` of ${formatInteger(matrices.length)}, by the selection`}, {formatInteger(scope.length - missing.length)} with a spectrum</span>
-          <ComputeButton store={store} missing={missing} />
-        </p>
-        <div class="spectra-panels">
-          <MeasurePlot store={store} measure={measure} tensors={scope} onMeasure={(id) => { chosen.value = id; }} />
-          <OverlaidSpectra store={store} scope={scope} />
-        </div>
-        <SpectraTable store={store} tensors={scope} sortedBy={measure} />
-      </article>
-    </PlotHostContext.Provider>
+    <article class="tensor-page spectra-page" ref={root} aria-label="Spectra">
+      <p class="spectra-summary">
+        <span>{plural(scope.length, "matrix", "matrices")}{scope.length < matrices.length && ` of ${formatInteger(matrices.length)}, by the selection`}, {formatInteger(scope.length - missing.length)} with a spectrum</span>
+        <ComputeButton store={store} missing={missing} />
+      </p>
+      <div class="spectra-panels">
+        <MeasurePlot store={store} measure={measure} tensors={scope} onMeasure={(id) => { chosen.value = id; }} />
+        <OverlaidSpectra store={store} scope={scope} />
+      </div>
+      <SpectraTable store={store} tensors={scope} sortedBy={measure} />
+    </article>
   );
 }
 

@@ -1,8 +1,7 @@
 /** One tensor: what it is, how its values are distributed, what they look like, its spectrum, and whether it is odd. */
 import "./tensor-page.css";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { kindOf } from "../../src/checkpoint/structure";
-import { PlotHostContext, plotHost } from "../plots/host";
 import { IconButton, Link } from "../ui/button";
 import { formatBytes, formatCount, formatInteger, formatShape, visibleText } from "../ui/format";
 import { Name } from "../ui/name";
@@ -18,7 +17,6 @@ import { NormStrips, SiblingStrip } from "./tensor-page-strips";
 import { ValuesPanel } from "./tensor-page-values";
 
 export function TensorPage({ store, tensor }: { store: InspectStore; tensor: number }) {
-  const host = useMemo(() => plotHost(store.host), [store]);
   const overview = store.overview.value;
   const row = store.rows.value[tensor];
   useEffect(() => requestAutomatically(store, tensor), [store, tensor, overview]);
@@ -29,28 +27,26 @@ export function TensorPage({ store, tensor }: { store: InspectStore; tensor: num
   if (row === undefined || overview === null) return null;
   const computable = whyNothing(row) === null;
   return (
-    <PlotHostContext.Provider value={host}>
-      <article class="tensor-page" key={tensor} aria-label={`Tensor ${visibleText(row.name)}`}>
-        <Header store={store} tensor={tensor} />
-        <div class="tensor-panels">
-          <DistributionPanel store={store} tensor={tensor} />
-          <ValuesPanel store={store} tensor={tensor} />
-          <SpectrumPanel store={store} tensor={tensor} />
+    <article class="tensor-page" key={tensor} aria-label={`Tensor ${visibleText(row.name)}`}>
+      <Header store={store} tensor={tensor} />
+      <div class="tensor-panels">
+        <DistributionPanel store={store} tensor={tensor} />
+        <ValuesPanel store={store} tensor={tensor} />
+        <SpectrumPanel store={store} tensor={tensor} />
+      </div>
+      {computable && (
+        <div class="tensor-figures">
+          <StatisticsFigures store={store} statistics={result?.statistics} />
+          {hasSpectrum(row.shape) && <SpectrumFigures store={store} spectrum={result?.spectrum} />}
         </div>
-        {computable && (
-          <div class="tensor-figures">
-            <StatisticsFigures store={store} statistics={result?.statistics} />
-            {hasSpectrum(row.shape) && <SpectrumFigures store={store} spectrum={result?.spectrum} />}
-          </div>
-        )}
-        {computable && (
-          <div class="tensor-strips">
-            <NormStrips store={store} tensor={tensor} />
-            <SiblingStrip store={store} tensor={tensor} />
-          </div>
-        )}
-      </article>
-    </PlotHostContext.Provider>
+      )}
+      {computable && (
+        <div class="tensor-strips">
+          <NormStrips store={store} tensor={tensor} />
+          <SiblingStrip store={store} tensor={tensor} />
+        </div>
+      )}
+    </article>
   );
 }
 

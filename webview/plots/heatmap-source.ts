@@ -33,7 +33,8 @@ export class HeatmapSource {
   /** Asks for a window at that many device pixels; a request for another window is cancelled. */
   request(window: Window, height: number, width: number, asValues: boolean): void {
     const pixels = [Math.min(MOST_PIXELS, Math.max(1, Math.round(height))), Math.min(MOST_PIXELS, Math.max(1, Math.round(width)))] as const;
-    const key = [...Object.values(window), ...pixels, asValues].join();
+    const { rowStart, rowStop, columnStart, columnStop } = window;
+    const key = [rowStart, rowStop, columnStart, columnStop, ...pixels, asValues].join();
     if (key === this.#asked) return;
     const first = this.#asked === "";
     this.#asked = key;

@@ -11,7 +11,7 @@ import { drawHeatmap, MARGIN, type Scene } from "./heatmap-draw";
 import { colourLimit, type Pooling } from "./heatmap-picture";
 import { HeatmapSource, type HeatmapLoader, type Shown } from "./heatmap-source";
 import { heatmapTable } from "./heatmap-table";
-import { cellSize, fit, pan, pooledRange, readable, refit, visibleWindow, zoomAt, type Frame, type Viewport } from "./heatmap-view";
+import { fit, pan, pooledRange, readable, refit, visibleWindow, zoomAt, type Frame, type Viewport } from "./heatmap-view";
 import { theme } from "./theme";
 import { hideTooltip, showTooltip } from "./tooltip";
 import type { PlotFrameProps } from "./types";
@@ -69,7 +69,6 @@ export function Heatmap({ rows, columns, pooling, loader, initial, onViewport, .
   }, [source, current, frame, size, failure]);
 
   // Colours stay while the view is panned; another zoom or pooling may need another range.
-  const cell = cellSize(current, frame);
   const limitKey = `${pooling} ${shown === null} ${shown === null ? 0 : Math.round(2 * Math.log2((shown.picture.window.rowStop - shown.picture.window.rowStart) * (shown.picture.window.columnStop - shown.picture.window.columnStart)))}`;
   if (shown !== null && limit.current.key !== limitKey) limit.current = { key: limitKey, value: colourLimit(shown.picture, pooling) };
 
@@ -183,7 +182,7 @@ export function Heatmap({ rows, columns, pooling, loader, initial, onViewport, .
           onBlur={leave}
         />
         <div class="heatmap-cross" ref={cross} hidden />
-        {cell.width < 1 && shown === null && failure === null && <p class="plot-message">Reading values …</p>}
+        {shown === null && failure === null && <p class="plot-message plot-late">Reading values …</p>}
         {failure !== null && (
           <p class="plot-message" role="alert">
             {failure} <button type="button" class="plot-link" onClick={() => setFailure(null)}>Retry</button>

@@ -1,4 +1,5 @@
 /** What every plot component takes. Plots follow the theme, carry their data table, and export themselves. */
+import type { ComponentChildren } from "preact";
 
 /** One column of the table behind a plot; also its CSV. */
 export interface PlotColumn {
@@ -10,7 +11,7 @@ export interface PlotColumn {
 export interface PlotFrameProps {
   /** Unique within the page: file name of exports, key of remembered state. */
   id: string;
-  title: preact.ComponentChildren;
+  title: ComponentChildren;
   /** Plain text for screen readers and exports. */
   label: string;
   /** What the plot shows, in a sentence for screen readers. */
