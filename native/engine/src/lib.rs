@@ -14,6 +14,7 @@ pub mod picture;
 pub mod protocol;
 pub mod server;
 pub mod source;
+pub mod spectrum;
 pub mod statistics;
 pub mod tensor;
 mod tiles;

@@ -9,10 +9,10 @@ use super::progress::{Reporter, Sender};
 use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
-use crate::protocol::{Expression, HistogramParams, NormsParams, PictureParams, TensorParams, ValuesParams};
+use crate::protocol::{Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams};
 use crate::source::Access;
 use crate::tensor::Tensor;
-use crate::{hash, histogram, norms, picture, statistics, values};
+use crate::{hash, histogram, norms, picture, spectrum, statistics, values};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -73,6 +73,13 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             let TensorParams { tensor, progress_token } = super::parse(params)?;
             let lane = by_size(&tensor);
             Job::new(lane, (tensor, progress_token), Access::Sequential, hash::hash)
+        }
+        "spectrum" => {
+            let SpectrumParams { tensor, progress_token, mode, k } = super::parse(params)?;
+            let lane = if spectrum::is_small(stored_bytes(&tensor)) { Lane::Small } else { Lane::Large };
+            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                spectrum::spectrum(tensor, mode, k, context)
+            })
         }
         "picture" => {
             let PictureParams { tensor, progress_token, window, height, width } = super::parse(params)?;
