@@ -31,13 +31,18 @@ export function parametersOf(shape: readonly number[]): number {
   return product;
 }
 
+/** A spectrum needs a matrix: two axes or more, none of them empty. */
+export function hasSpectrum(shape: readonly number[]): boolean {
+  return shape.length >= 2 && parametersOf(shape) > 0;
+}
+
 type Statistic = NonNullable<CachedResult["statistics"]>;
 type Spectral = NonNullable<CachedResult["spectrum"]>;
 
 function structure(id: string, label: string, title: string, value: (row: TableRow) => number, format: (value: number) => string): Column {
   return { id, label, title, part: "structure", combine: "sum", value, format: (x) => format(Number(x)) };
 }
-function statistic(id: string, label: string, title: string, combine: Combine, value: (s: Statistic) => Numeric, format = formatNumber): Column {
+function statistic(id: string, label: string, title: string, combine: Combine, value: (s: Statistic) => Numeric, format: (value: Numeric) => string = formatNumber): Column {
   return { id, label, title, part: "statistics", combine, value: (_, result) => (result?.statistics ? value(result.statistics) : null), format };
 }
 function spectral(id: string, label: string, title: string, combine: Combine, value: (s: Spectral) => Numeric | null): Column {

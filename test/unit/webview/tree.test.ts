@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { buildModules } from "../../../webview/inspect/tree/modules";
-import { Tree, type TreeNode } from "../../../webview/inspect/tree/tree";
+import { tensorsAt, Tree, type TreeNode } from "../../../webview/inspect/tree/tree";
 import { compareNatural, initialExpansion, sortNodes, visibleRows } from "../../../webview/inspect/tree/visible-rows";
 
 /** Every row of the whole tree, indented, `each` rows not entered. */
@@ -129,10 +129,11 @@ describe("the tensor tree", () => {
   });
 
   it("finds a group's tensors by its path, folded or not", () => {
-    const tree = new Tree(buildModules(llama), null);
-    assert.equal(tree.tensorsOf("model.layers.*.self_attn").length, 8);
-    assert.equal(tree.tensorsOf("model.layers.10").length, 4);
-    assert.equal(tree.tensorsOf("model.nothing").length, 0);
+    const modules = buildModules(llama);
+    assert.equal(tensorsAt(modules, "model.layers.*.self_attn").length, 8);
+    assert.equal(tensorsAt(modules, "model.layers.*.self_attn.q_proj.weight").length, 4);
+    assert.equal(tensorsAt(modules, "model.layers.10").length, 4);
+    assert.equal(tensorsAt(modules, "model.nothing").length, 0);
   });
 
   it("starts with about a screenful", () => {

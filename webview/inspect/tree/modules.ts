@@ -9,9 +9,10 @@ export interface Module {
   readonly number: number;
   /** Tensor of exactly this name; −1 when there is none. A module can be both. */
   tensor: number;
-  /** Tensors at or below this module, and those among them that the filter keeps. */
+  /** Tensors at or below this module. */
   total: number;
-  kept: number;
+  /** Place among all modules, from 0. */
+  readonly index: number;
 }
 
 /** Deeper segments stay together in the last label: a name of a million dots must not make a tree a million deep. */
@@ -20,6 +21,8 @@ const MAX_DEPTH = 64;
 export interface Modules {
   readonly root: Module;
   readonly separator: string;
+  /** How many modules there are. */
+  readonly count: number;
   /** The module that ends each tensor's name. */
   readonly leaf: readonly Module[];
 }
@@ -30,7 +33,9 @@ export interface Modules {
  */
 export function buildModules(names: readonly string[]): Modules {
   const separator = !names.some((name) => name.includes(".")) && names.some((name) => name.includes("/")) ? "/" : ".";
-  const root = makeModule("", null);
+  let count = 0;
+  const make = (label: string, parent: Module | null): Module => makeModule(label, parent, count++);
+  const root = make("", null);
   const indices = new Map<Module, Map<string, Module>>();
   const leaf = new Array<Module>(names.length);
   // Neighbours in file order share most of their path: walk it once, look up only what is new.
@@ -45,7 +50,7 @@ export function buildModules(names: readonly string[]): Modules {
       const next = path[depth + 1];
       if (!shared || next === undefined || next.label !== label) {
         shared = false;
-        path[depth + 1] = childOf(path[depth]!, label, indices);
+        path[depth + 1] = childOf(path[depth]!, label, indices, make);
       }
       depth++;
       if (stop < 0) break;
@@ -57,25 +62,18 @@ export function buildModules(names: readonly string[]): Modules {
     // An index can list a name twice; the first one stands in the tree, both in the table.
     if (module.tensor >= 0) return;
     module.tensor = tensor;
-    for (let i = 0; i <= depth; i++) {
-      path[i]!.total++;
-      path[i]!.kept++;
-    }
+    for (let i = 0; i <= depth; i++) path[i]!.total++;
   });
-  return { root, separator, leaf };
+  return { root, separator, count, leaf };
 }
 
-/** Counts what a filter keeps: `kept[tensor]` is 1 or 0; null keeps all. */
-export function applyFilter(modules: Modules, kept: Uint8Array | null): void {
-  const reset = (module: Module): void => {
-    module.kept = kept === null ? module.total : 0;
-    for (const child of module.children) reset(child);
-  };
-  reset(modules.root);
-  if (kept === null) return;
+/** How many tensors a filter keeps at or below each module, by the module's index; `kept[tensor]` is 1 or 0. */
+export function countKept(modules: Modules, kept: Uint8Array): Uint32Array {
+  const counts = new Uint32Array(modules.count);
   modules.leaf.forEach((module, tensor) => {
-    if (kept[tensor] === 1 && module.tensor === tensor) for (let at: Module | null = module; at !== null; at = at.parent) at.kept++;
+    if (kept[tensor] === 1 && module.tensor === tensor) for (let at: Module | null = module; at !== null; at = at.parent) counts[at.index]!++;
   });
+  return counts;
 }
 
 /** Is the module's own tensor there and kept by the filter? */
@@ -86,18 +84,17 @@ export function keepsOwn(module: Module, kept: Uint8Array | null): boolean {
 /** Appends the kept tensors below `module` to `into`, in the tree's order; null keeps all. */
 export function collectBelow(module: Module, kept: Uint8Array | null, into: number[]): void {
   for (const child of module.children) {
-    if (kept !== null && child.kept === 0) continue;
     if (keepsOwn(child, kept)) into.push(child.tensor);
     collectBelow(child, kept, into);
   }
 }
 
-function childOf(parent: Module, label: string, indices: Map<Module, Map<string, Module>>): Module {
+function childOf(parent: Module, label: string, indices: Map<Module, Map<string, Module>>, make: (label: string, parent: Module) => Module): Module {
   // Most modules have few children; those get no map.
   let index = indices.get(parent);
   let child = index === undefined ? parent.children.find((candidate) => candidate.label === label) : index.get(label);
   if (child === undefined) {
-    child = makeModule(label, parent);
+    child = make(label, parent);
     parent.children.push(child);
     if (index !== undefined) index.set(label, child);
     else if (parent.children.length > 8) {
@@ -108,9 +105,9 @@ function childOf(parent: Module, label: string, indices: Map<Module, Map<string,
   return child;
 }
 
-function makeModule(label: string, parent: Module | null): Module {
+function makeModule(label: string, parent: Module | null, index: number): Module {
   const depth = parent === null ? 0 : parent.depth + 1;
-  return { label, parent, depth, children: [], number: numberOf(label), tensor: -1, total: 0, kept: 0 };
+  return { label, parent, depth, children: [], number: numberOf(label), tensor: -1, total: 0, index };
 }
 
 function numberOf(label: string): number {

@@ -2,7 +2,7 @@
  * The tensor tree as shown: modules with repeated layers folded into one row, and chains of single children written as
  * one path. Children are made when first asked for, so a tree of half a million tensors costs what is looked at.
  */
-import { applyFilter, buildModules, collectBelow, keepsOwn, type Module, type Modules } from "./modules";
+import { collectBelow, countKept, keepsOwn, type Module, type Modules } from "./modules";
 
 /**
  * `module`: one module, or the same module of every folded layer. `layers`: repeated layers as one row. `each`: those
@@ -88,12 +88,13 @@ export class Tree {
   readonly root: TreeNode;
   readonly kept: Uint8Array | null;
   readonly #modules: Modules;
+  readonly #counts: Uint32Array | null;
 
-  /** `kept[tensor]` is 1 for the tensors to show; null shows all. Uses up earlier trees over the same modules. */
+  /** `kept[tensor]` is 1 for the tensors to show; null shows all. */
   constructor(modules: Modules, kept: Uint8Array | null) {
     this.#modules = modules;
     this.kept = kept;
-    applyFilter(modules, kept);
+    this.#counts = kept === null ? null : countKept(modules, kept);
     this.root = new TreeNode(this, {
       kind: "module", label: "", path: "", id: "", parent: null, members: [modules.root], tensor: -1, foldDepth: -1,
     });
@@ -126,20 +127,6 @@ export class Tree {
     return children;
   }
 
-  /**
-   * Tensors of the group that `path` names (`*` for any layer number), kept or not; empty when there is none. The path
-   * need not be one that the present folding shows.
-   */
-  tensorsOf(path: string): number[] {
-    let at: Module[] = [this.#modules.root];
-    for (const segment of path.split(this.#modules.separator)) {
-      at = at.flatMap((module) => module.children.filter((child) => child.label === segment || (segment === "*" && child.number >= 0)));
-    }
-    const tensors: number[] = [];
-    for (const module of at) collectBelow(module, null, tensors);
-    return tensors;
-  }
-
   /** The kept children of `members`, by label in file order; numbers apart. */
   #group(members: readonly Module[]): {
     labelled: Map<string, { own: Module[]; below: Module[] }>;
@@ -153,9 +140,10 @@ export class Tree {
     const numberedTensors: Module[] = [];
     for (const member of members) {
       for (const child of member.children) {
-        if (child.kept === 0) continue;
+        const count = this.#countOf(child);
+        if (count === 0) continue;
         const own = keepsOwn(child, this.kept);
-        const below = child.kept > (own ? 1 : 0);
+        const below = count > (own ? 1 : 0);
         if (child.number >= 0) {
           if (own) numberedTensors.push(child);
           if (below) numbered.push(child);
@@ -201,14 +189,14 @@ export class Tree {
     const below: Module[] = [];
     for (const member of members) {
       for (const child of member.children) {
-        if (child.kept === 0) continue;
+        if (this.#countOf(child) === 0) continue;
         if (label === undefined) {
           label = child.label;
           numbers = child.number >= 0;
         } else if (child.label !== label && !(numbers && child.number >= 0)) return null;
         const keeps = keepsOwn(child, this.kept);
         if (keeps) own.push(child);
-        if (child.kept > (keeps ? 1 : 0)) below.push(child);
+        if (this.#countOf(child) > (keeps ? 1 : 0)) below.push(child);
         if (own.length > 0 && below.length > 0) return null;
       }
     }
@@ -265,9 +253,31 @@ export class Tree {
     return labels.reverse().join(this.#modules.separator);
   }
 
+  /** Kept tensors at and below a module. */
+  #countOf(module: Module): number {
+    return this.#counts === null ? module.total : this.#counts[module.index]!;
+  }
+
   #join(path: string, label: string): string {
     return path === "" ? label : path + this.#modules.separator + label;
   }
+}
+
+/**
+ * Tensors of the group that `path` names (`*` for any layer number), whatever is kept; empty when there is none. The path
+ * need not be one that the present folding shows.
+ */
+export function tensorsAt(modules: Modules, path: string): number[] {
+  let at: Module[] = [modules.root];
+  for (const segment of path.split(modules.separator)) {
+    at = at.flatMap((module) => module.children.filter((child) => child.label === segment || (segment === "*" && child.number >= 0)));
+  }
+  const tensors: number[] = [];
+  for (const module of at) {
+    if (at.length > 1 && module.tensor >= 0) tensors.push(module.tensor);
+    collectBelow(module, null, tensors);
+  }
+  return tensors;
 }
 
 /**

@@ -1,0 +1,298 @@
+/** The state of one inspector view, connected to its host. */
+import { batch, effect, signal, type Signal } from "@preact/signals";
+import type { AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
+import type { Finding, Severity } from "../../src/protocol/results";
+import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
+import { decodeTable, type TableRow } from "../../src/protocol/tensor-table";
+import { ColumnValues } from "./column-values";
+import { History } from "./history";
+import { ResultMap } from "./result-map";
+import type { InspectStore, Selection } from "./store";
+import { buildModules, type Modules } from "./tree/modules";
+import { tensorsAt } from "./tree/tree";
+
+export interface StoreOptions {
+  port: Port;
+  /** State kept by the webview over being hidden; undefined when it opens for the first time. */
+  restored: ViewState | undefined;
+  /** Keeps the state; called at most every 300 ms. */
+  keep(state: ViewState): void;
+  /** A command of the palette or a menu. */
+  onCommand(name: Parameters<InspectView["command"]>[0]["name"]): void;
+}
+
+const KEEP_MS = 300;
+/** Open rows kept over a reload of the window. */
+const MOST_EXPANDED = 500;
+const REMARK_MS = 6000;
+const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
+const MODEL: Selection = { kind: "model" };
+
+/** Says ready to the host, shows what it answers, and follows what it tells. */
+export function createStore(options: StoreOptions): InspectStore & { dispose(): void } {
+  const loading = signal(true);
+  const error = signal<WireError | null>(null);
+  const overview = signal<Overview | null>(null);
+  const rows = signal<readonly TableRow[]>([]);
+  const modules = signal<Modules>(buildModules([]));
+  const results = signal(new ResultMap<number, CachedResult>());
+  const values = signal(new ColumnValues([], results.peek()));
+  const findings = signal<readonly Finding[]>([]);
+  const progress = signal<AnalysisProgress | null>(null);
+  const engine = signal<EngineStatus>({ state: "stopped" });
+  const tab = signal<Tab>("overview");
+  const hovered = signal(-1);
+  const compared = signal<readonly number[]>([]);
+  const status = signal("");
+  const remark = signal<{ text: string; error: boolean } | null>(null);
+  const history = new History<Place>({ tab: "overview", selection: MODEL }, samePlace);
+  const selection = signal<Selection>(MODEL);
+  const canGoBack = signal(false);
+  const canGoForward = signal(false);
+  const pages = new Map<string, Signal<unknown>>();
+  /** Pages' state from the last session that no page has asked for yet. */
+  let stored: Record<string, unknown> = {};
+  let byName: Map<string, number> | undefined;
+  let revision = -1;
+  let restored = false;
+  let remarkTimer: ReturnType<typeof setTimeout> | undefined;
+
+  const host = connect<InspectHost, InspectView>(options.port, {
+    changed: (snapshot) => show(snapshot),
+    results: (argument) => addResults(argument.results),
+    findings: (argument) => { findings.value = worstFirst(argument.findings); },
+    progress: (argument) => { progress.value = argument; },
+    engine: (argument) => { engine.value = argument; },
+    command: ({ name }) => options.onCommand(name),
+  });
+
+  function show(snapshot: Snapshot): void {
+    if (snapshot.revision < revision) return;
+    revision = snapshot.revision;
+    batch(() => {
+      loading.value = false;
+      if (snapshot.status === "failed") {
+        error.value = { file: snapshot.path, ...snapshot.error };
+        return;
+      }
+      const before = rows.peek();
+      const table = decodeTable(snapshot.table);
+      const map = new ResultMap<number, CachedResult>().with(snapshot.results.map((result) => [result.tensor, result]));
+      byName = undefined;
+      error.value = null;
+      overview.value = snapshot.overview;
+      rows.value = table;
+      modules.value = buildModules(table.map((row) => row.name));
+      results.value = map;
+      values.value = new ColumnValues(table, map);
+      findings.value = worstFirst(snapshot.overview.findings);
+      engine.value = snapshot.engine;
+      hovered.value = -1;
+      if (restored) followNames(before);
+    });
+  }
+
+  /** Selection and comparison set keep their tensors by name. */
+  function followNames(before: readonly TableRow[]): void {
+    const moved = (tensor: number): number => indexOf(before[tensor]?.name ?? "");
+    compared.value = compared.peek().map(moved).filter((tensor) => tensor >= 0);
+    const lost = selection.peek();
+    const follow = (place: Selection): Selection | null => {
+      if (place.kind === "tensor") return moved(place.tensor) < 0 ? null : { kind: "tensor", tensor: moved(place.tensor) };
+      return place.kind === "group" ? groupAt(place.path) : place;
+    };
+    history.translate((place) => {
+      const followed = follow(place.selection);
+      return followed === null ? null : { ...place, selection: followed };
+    }, { tab: tab.peek(), selection: MODEL });
+    arrive();
+    if (lost.kind !== "model" && selection.peek().kind === "model") {
+      say(`${lost.kind === "tensor" ? before[lost.tensor]?.name ?? "The tensor" : lost.path} is no longer in the file.`);
+    }
+  }
+
+  function indexOf(name: string): number {
+    byName ??= new Map(rows.peek().map((row, tensor) => [row.name, tensor]));
+    return byName.get(name) ?? -1;
+  }
+
+  function groupAt(path: string): Selection | null {
+    const tensors = tensorsAt(modules.peek(), path);
+    return tensors.length === 0 ? null : { kind: "group", path, tensors };
+  }
+
+  function arrive(): void {
+    batch(() => {
+      tab.value = history.current.tab;
+      selection.value = history.current.selection;
+      canGoBack.value = history.canGoBack;
+      canGoForward.value = history.canGoForward;
+    });
+  }
+
+  function select(place: Selection, on?: Tab): void {
+    batch(() => {
+      selection.value = place;
+      // The first tab shows the details of whatever is selected; the spectra follow the selection themselves.
+      tab.value = on ?? (tab.peek() === "spectra" ? "spectra" : "overview");
+    });
+  }
+
+  function addResults(added: CachedResult[]): void {
+    const known = results.peek();
+    // Statistics, norms and spectra of a tensor arrive apart.
+    const merged = added.map((result) => [result.tensor, { ...known.get(result.tensor), ...result }] as const);
+    const next = known.with(merged);
+    values.peek().update(added.map((result) => result.tensor));
+    results.value = next;
+  }
+
+  function say(text: string, isError = false): void {
+    clearTimeout(remarkTimer);
+    remark.value = { text, error: isError };
+    remarkTimer = setTimeout(() => { remark.value = null; }, REMARK_MS);
+  }
+
+  function attempt(action: Promise<string | null>): void {
+    action.then(
+      (text) => { if (text !== null) say(text); },
+      (failure: unknown) => {
+        const wire = toWireError(failure);
+        if (wire.code !== "cancelled") say(wire.message, true);
+      },
+    );
+  }
+
+  function pageState<T>(key: string, initial: T): Signal<T> {
+    let state = pages.get(key);
+    if (state === undefined) pages.set(key, (state = signal<unknown>(Object.hasOwn(stored, key) ? stored[key] : initial)));
+    return state as Signal<T>;
+  }
+
+  function state(): ViewState {
+    const place = selection.value;
+    const { filter, sort, expanded, treeWidth, ...others } = { ...stored, ...Object.fromEntries([...pages].map(([key, page]) => [key, page.value])) };
+    return {
+      tab: tab.value,
+      ...(typeof filter === "string" ? { filter } : {}),
+      ...(isSort(sort) ? { sort } : {}),
+      ...(Array.isArray(expanded) ? { expanded: expanded.slice(0, MOST_EXPANDED) as string[] } : {}),
+      ...(typeof treeWidth === "number" ? { treeWidth } : {}),
+      ...(place.kind === "tensor" ? { selection: rows.value[place.tensor]?.name ?? "" } : {}),
+      ...(place.kind === "group" ? { selection: `group:${place.path}` } : {}),
+      pages: others,
+    };
+  }
+
+  function restore(from: ViewState): void {
+    batch(() => {
+      const { filter, sort, expanded, treeWidth } = from;
+      stored = Object.fromEntries(Object.entries({ ...from.pages, filter, sort, expanded, treeWidth }).filter(([, value]) => value !== undefined));
+      for (const [key, page] of pages) if (Object.hasOwn(stored, key)) page.value = stored[key];
+      const wanted = from.selection;
+      if (typeof wanted === "string") {
+        const tensor = indexOf(wanted);
+        const place = tensor >= 0 ? { kind: "tensor" as const, tensor } : wanted.startsWith("group:") ? groupAt(wanted.slice("group:".length)) : null;
+        if (place !== null) selection.value = place;
+      }
+      if (isTab(from.tab)) tab.value = from.tab;
+      restored = true;
+    });
+  }
+
+  async function begin(): Promise<void> {
+    // A view that was hidden and shown again has its own state; a window that was reloaded asks the host.
+    const [snapshot, recalled] = await Promise.all([host.call("ready", {}), options.restored ?? host.call("recall", {}).catch(() => ({}))]);
+    batch(() => {
+      show(snapshot);
+      restore(recalled);
+    });
+  }
+
+  const stopVisiting = effect(() => {
+    history.visit({ tab: tab.value, selection: selection.value });
+    // The new page says how its own numbers were made.
+    status.value = "";
+    canGoBack.value = history.canGoBack;
+    canGoForward.value = history.canGoForward;
+  });
+
+  let keepTimer: ReturnType<typeof setTimeout> | undefined;
+  const stopKeeping = effect(() => {
+    const now = state();
+    if (!restored) return;
+    clearTimeout(keepTimer);
+    keepTimer = setTimeout(() => {
+      options.keep(now);
+      host.notify("remember", now);
+    }, KEEP_MS);
+  });
+
+  begin().catch((failure: unknown) => {
+    batch(() => {
+      loading.value = false;
+      error.value = toWireError(failure);
+    });
+  });
+
+  return {
+    host, loading, error, overview, rows, modules, results, values, findings, progress, engine,
+    selection, canGoBack, canGoForward, tab, hovered, compared, status, remark,
+    select, addResults, pageState, state, say,
+    selectByName(name) {
+      const tensor = indexOf(name);
+      if (tensor >= 0) select({ kind: "tensor", tensor });
+      return tensor >= 0;
+    },
+    back() { history.back(); arrive(); },
+    forward() { history.forward(); arrive(); },
+    toggleCompared(tensor) {
+      const now = compared.peek();
+      compared.value = now.includes(tensor) ? now.filter((other) => other !== tensor) : [...now, tensor];
+    },
+    analyse(parts, tensors) {
+      attempt(host.call("analyse", { parts, ...(tensors === undefined ? {} : { tensors }) }).then(({ done, failed, cancelled }) => {
+        const failures = failed === 0 ? "" : `, ${failed} could not be`;
+        return cancelled ? `Stopped after ${done} tensors.` : `Analysed ${done} tensors${failures}.`;
+      }));
+    },
+    stopAnalysis() { attempt(host.call("stopAnalysis", {}).then(() => null)); },
+    copy(text, what) { attempt(host.call("copy", { text }).then(() => `Copied ${what}.`)); },
+    save(name, content) {
+      attempt(host.call("save", { name, content, encoding: "utf8" }).then(({ path }) => (path === null ? null : `Saved ${path}.`)));
+    },
+    dispose() {
+      stopVisiting();
+      stopKeeping();
+      clearTimeout(keepTimer);
+      clearTimeout(remarkTimer);
+      host.dispose();
+    },
+  };
+}
+
+/** What every view of the model sorts findings by. */
+export function worstFirst(findings: readonly Finding[]): readonly Finding[] {
+  return [...findings].sort((a, b) => SEVERITY[a.severity] - SEVERITY[b.severity]);
+}
+
+interface Place {
+  tab: Tab;
+  selection: Selection;
+}
+function samePlace(a: Place, b: Place): boolean {
+  return a.tab === b.tab && sameSelection(a.selection, b.selection);
+}
+function sameSelection(a: Selection, b: Selection): boolean {
+  if (a.kind === "tensor") return b.kind === "tensor" && a.tensor === b.tensor;
+  if (a.kind === "group") return b.kind === "group" && a.path === b.path;
+  return b.kind === "model";
+}
+
+const TABS: readonly Tab[] = ["overview", "tensors", "health", "spectra", "metadata"];
+function isTab(value: unknown): value is Tab {
+  return (TABS as readonly unknown[]).includes(value);
+}
+function isSort(value: unknown): value is NonNullable<ViewState["sort"]> {
+  return typeof value === "object" && value !== null && "column" in value && "descending" in value;
+}

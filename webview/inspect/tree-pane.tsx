@@ -1,0 +1,275 @@
+/** The left side: filter, columns, and the tree of tensors. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { plural, formatShape, formatInteger, visibleText } from "../ui/format";
+import { FIRST_WIDTH, Grid, type GridColumn, type GridHandle, type GridRow } from "../ui/grid";
+import { IconButton } from "../ui/button";
+import { Icon } from "../ui/icon";
+import { Menu, type MenuItem } from "../ui/menu";
+import { Name } from "../ui/name";
+import { Sparkline } from "../plots/sparkline";
+import { columnById, COLUMNS } from "./columns";
+import { rowMenu } from "./row-menu";
+import type { InspectStore, Selection } from "./store";
+import { selectionOf } from "./tree/selection";
+import type { TreeNode } from "./tree/tree";
+import type { TreeModel } from "./tree-model";
+import { exactCell, ValueCell } from "./value-cell";
+
+const TEXT_COLUMNS = [
+  { id: "dtype", label: "dtype", title: "element type", width: 62 },
+  { id: "shape", label: "shape", title: "shape", width: 104 },
+] as const;
+const NUMBER_WIDTH = 78;
+/** Fewer layers make no line. */
+const LEAST_LAYERS = 3;
+
+export function TreePane({ store, model, filterRef, gridRef }: {
+  store: InspectStore;
+  model: TreeModel;
+  filterRef: { current: HTMLElement | null };
+  gridRef: { current: GridHandle | null };
+}) {
+  const rows = model.rows.value;
+  const selection = store.selection.value;
+  const hovered = store.hovered.value;
+  const pattern = model.pattern.value;
+  const columns = gridColumns(model);
+  const [menu, setMenu] = useState<{ label: string; items: MenuItem[]; x: number; y: number } | null>(null);
+
+  // The tree follows a selection made elsewhere (a plot, a finding, back and forward, a restored view).
+  const made = useRef<Selection | null>(null);
+  useEffect(() => {
+    if (made.current === selection) return;
+    made.current = selection;
+    const row = model.reveal(selection);
+    if (row >= 0) gridRef.current?.show(row);
+  }, [selection, store.rows.value]);
+
+  const choose = (node: TreeNode, alt: boolean): void => {
+    if (alt && node.tensor >= 0) {
+      store.toggleCompared(node.tensor);
+      return;
+    }
+    const place = selectionOf(node);
+    made.current = place;
+    store.select(place);
+  };
+  const describeRow = (index: number): GridRow => {
+    const { node, depth, position, siblings } = rows[index]!;
+    return {
+      key: node.id,
+      text: visibleText(node.label),
+      selected: isSelected(node, selection),
+      lit: hovered >= 0 && (node.tensor === hovered || (node.kind === "folded" && node.tensors.includes(hovered))),
+      level: depth + 1,
+      position,
+      siblings,
+      ...(node.expandable ? { expanded: rows[index + 1] !== undefined && rows[index + 1]!.depth > depth } : {}),
+    };
+  };
+  const cell = (index: number, column: GridColumn): preact.ComponentChildren => {
+    const { node, depth } = rows[index]!;
+    if (column.id === "name") return <NameCell store={store} model={model} node={node} depth={depth} expanded={rows[index + 1] !== undefined && rows[index + 1]!.depth > depth} match={pattern === null ? null : matchIn(node, pattern)} />;
+    if (node.kind === "each") return null;
+    if (column.id === "shape") return <ShapeCell store={store} node={node} />;
+    if (column.id === "dtype") return <DtypeCell store={store} node={node} />;
+    const definition = columnById(column.id);
+    return definition === undefined ? null : <ValueCell store={store} column={definition} tensors={node.tensors} />;
+  };
+  const onKey = (key: string, index: number, columnId: string | null): boolean => {
+    const { node } = rows[index]!;
+    if (key === "s") model.sortBy(columnId ?? model.sort.peek()?.column ?? model.spark.peek().id);
+    else if (key === "c") copyCell(store, node, columnId);
+    else if (key === "*") model.expandAll(node);
+    else return false;
+    return true;
+  };
+  const columnMenu = (): MenuItem[] =>
+    [...TEXT_COLUMNS, ...COLUMNS].map(({ id, label, title }, i) => ({
+      label: label === title ? title : `${label}  ${title}`,
+      checked: model.columns.value.includes(id),
+      stay: true,
+      separated: i > 0 && (i === TEXT_COLUMNS.length || columnById(id)?.part !== COLUMNS[i - TEXT_COLUMNS.length - 1]?.part) && i >= TEXT_COLUMNS.length,
+      run: () => toggleColumn(model, id),
+    }));
+  const [choosing, setChoosing] = useState<{ x: number; y: number } | null>(null);
+
+  return (
+    <section class="tree-pane" data-region="tree" aria-label="Tensor tree">
+      <div class="filter-bar">
+        <FilterField model={model} total={store.rows.value.length} fieldRef={filterRef} onDone={() => gridRef.current?.focus()} />
+        <IconButton icon="list-selection" label="Choose columns" expanded={choosing !== null} onClick={(event) => setChoosing(under(event))} />
+        <IconButton icon="collapse-all" label="Close all rows" onClick={() => model.collapseAll()} />
+      </div>
+      <Grid
+        tree
+        label="Tensors by module"
+        columns={columns}
+        rowCount={rows.length}
+        row={describeRow}
+        cell={cell}
+        sort={model.sort.value}
+        onSort={(column) => model.sortBy(column)}
+        onResize={(column, width) => { model.widths.value = { ...model.widths.peek(), [column]: width }; }}
+        onOpen={(index, { alt, double }) => {
+          const { node } = rows[index]!;
+          if (double || node.kind === "each") model.expand(node, double ? !isOpen(rows, index) : true);
+          if (!double && node.kind !== "each") choose(node, alt);
+        }}
+        onExpand={(index, expanded) => model.expand(rows[index]!.node, expanded)}
+        onParent={(index) => parentRow(rows, index)}
+        onHover={(index) => { store.hovered.value = index < 0 ? -1 : (rows[index]?.node.tensor ?? -1); }}
+        onMenu={(index, at) => { const { node } = rows[index]!; setMenu({ label: visibleText(node.label), items: rowMenu(store, model, node), ...at }); }}
+        onKey={onKey}
+        empty={store.rows.value.length === 0 ? "The file holds no tensors." : "No tensor has such a name."}
+        handle={gridRef}
+      />
+      {menu !== null && <Menu label={menu.label} items={menu.items} at={menu} onClose={() => setMenu(null)} />}
+      {choosing !== null && <Menu label="Columns" items={columnMenu()} at={choosing} onClose={() => setChoosing(null)} />}
+    </section>
+  );
+}
+
+function FilterField({ model, total, fieldRef, onDone }: { model: TreeModel; total: number; fieldRef: { current: HTMLElement | null }; onDone: () => void }) {
+  const error = model.patternError.value;
+  const filtering = model.pattern.value !== null;
+  return (
+    <div class="filter-field">
+      <vscode-textfield
+        ref={(element: HTMLElement | null) => { fieldRef.current = element; }}
+        label="Filter tensors by name, glob or /regex/"
+        placeholder="filter: name, glob or /regex/"
+        value={model.typed.value}
+        invalid={error !== null}
+        title={error ?? "Part of a name, a glob (model.layers.*.mlp.**) or a regular expression between slashes"}
+        onInput={(event) => { model.typed.value = (event.currentTarget as HTMLInputElement).value; }}
+        onKeyDown={(event) => {
+          if (event.key === "Escape" && model.typed.peek() !== "") model.typed.value = "";
+          else if (event.key === "ArrowDown" || event.key === "Enter" || event.key === "Escape") onDone();
+          else return;
+          event.preventDefault();
+          event.stopPropagation();
+        }}
+      >
+        <span slot="content-before" class="filter-icon"><Icon name="search" /></span>
+        {filtering && <span slot="content-after" class="filter-count" role="status">{formatInteger(model.keptCount.value)} of {formatInteger(total)}</span>}
+      </vscode-textfield>
+      {error !== null && <p class="filter-error" role="alert">{error}</p>}
+    </div>
+  );
+}
+
+function NameCell({ store, model, node, depth, expanded, match }: {
+  store: InspectStore;
+  model: TreeModel;
+  node: TreeNode;
+  depth: number;
+  expanded: boolean;
+  match: readonly [number, number] | null;
+}) {
+  const row = node.tensor >= 0 ? store.rows.value[node.tensor] : undefined;
+  const folds = node.kind === "folded" || node.kind === "layers" || (node.kind === "module" && node.foldDepth >= 0);
+  return (
+    <span class="tree-name" style={{ paddingLeft: `${depth * 12}px` }}>
+      {node.expandable ? <span class="twistie"><Icon name={expanded ? "chevron-down" : "chevron-right"} /></span> : <span class="twistie-space" />}
+      <span class={node.kind === "each" ? "tree-label tree-each" : "tree-label"} title={visibleText(node.path)}>
+        <Name text={node.label} match={match} />
+        {node.kind === "folded" && <span class="tree-times"> ×{node.members.length}</span>}
+      </span>
+      {row?.unreadable !== undefined && <span class="tree-mark" title={visibleText(row.unreadable)}><Icon name="warning" /></span>}
+      {row?.sharedWith !== undefined && <span class="tree-mark" title={`The same bytes as ${visibleText(row.sharedWith.join(", "))}`}><Icon name="link" /></span>}
+      {node.tensor >= 0 && store.compared.value.includes(node.tensor) && <span class="tree-mark" title="In the comparison set"><Icon name="pinned" /></span>}
+      {folds && <LayerLine store={store} model={model} node={node} />}
+    </span>
+  );
+}
+
+/** The chosen column across the folded layers. */
+function LayerLine({ store, model, node }: { store: InspectStore; model: TreeModel; node: TreeNode }) {
+  void store.results.value;
+  const column = model.spark.value;
+  const values = store.values.value;
+  if (node.layers.length < LEAST_LAYERS) return null;
+  const points = node.layers.map(({ tensors }) => {
+    const { value, known, total } = values.combine(column, tensors);
+    return known < total || Number.isNaN(value) ? null : value;
+  });
+  if (points.every((point) => point === null)) return null;
+  return <span class="tree-line" title={`${column.title} by layer`}><Sparkline values={points} width={56} height={14} label={`${column.title} by layer`} /></span>;
+}
+
+function ShapeCell({ store, node }: { store: InspectStore; node: TreeNode }) {
+  const rows = store.rows.value;
+  if (node.kind !== "tensor" && node.kind !== "folded") return <span class="muted">{plural(node.tensors.length, "tensor")}</span>;
+  const shape = rows[node.tensors[0]!]!.shape;
+  if (node.tensors.some((tensor) => !sameShape(rows[tensor]!.shape, shape))) return <span class="muted">several</span>;
+  return <span title={formatShape(shape)}>{formatShape(shape)}</span>;
+}
+
+function DtypeCell({ store, node }: { store: InspectStore; node: TreeNode }) {
+  const rows = store.rows.value;
+  const first = rows[node.tensors[0] ?? -1]?.dtype ?? "";
+  const mixed = node.tensors.some((tensor) => rows[tensor]!.dtype !== first);
+  return mixed ? <span class="muted">several</span> : <>{visibleText(first)}</>;
+}
+
+function gridColumns(model: TreeModel): GridColumn[] {
+  const widths = model.widths.value;
+  const chosen = model.columns.value.flatMap((id): GridColumn[] => {
+    const text = TEXT_COLUMNS.find((column) => column.id === id);
+    if (text !== undefined) return [{ id, header: text.label, title: text.title, width: widths[id] ?? text.width, numeric: id === "shape" }];
+    const column = columnById(id);
+    return column === undefined ? [] : [{ id, header: column.label, title: column.title, width: widths[id] ?? NUMBER_WIDTH, numeric: true }];
+  });
+  return [{ id: "name", header: "name", title: "name", width: FIRST_WIDTH, numeric: false }, ...chosen];
+}
+
+/** Columns stand in the order of the picker, whatever the order they were chosen in. */
+function toggleColumn(model: TreeModel, id: string): void {
+  const chosen = new Set(model.columns.peek());
+  if (!chosen.delete(id)) chosen.add(id);
+  model.columns.value = [...TEXT_COLUMNS, ...COLUMNS].map((column) => column.id).filter((known) => chosen.has(known));
+}
+
+function isSelected(node: TreeNode, selection: Selection): boolean {
+  if (selection.kind === "tensor") return node.tensor === selection.tensor;
+  return selection.kind === "group" && node.tensor < 0 && node.kind !== "each" && node.path === selection.path;
+}
+
+/** The matched part of the row's own label; a match may lie in the path above it. */
+function matchIn(node: TreeNode, pattern: NonNullable<TreeModel["pattern"]["value"]>): readonly [number, number] | null {
+  if (node.kind === "each") return null;
+  if (node.tensor >= 0 && node.path.endsWith(node.label)) {
+    const found = pattern.find(node.path);
+    const start = node.path.length - node.label.length;
+    if (found === null || pattern.kind === "glob") return null;
+    return found[1] <= start ? null : [Math.max(0, found[0] - start), found[1] - start];
+  }
+  return pattern.kind === "plain" ? pattern.find(node.label) : null;
+}
+
+function copyCell(store: InspectStore, node: TreeNode, columnId: string | null): void {
+  const column = columnId === null ? undefined : columnById(columnId);
+  if (column !== undefined) store.copy(exactCell(store, column, node.tensors), column.title);
+  else if (columnId === "shape" && node.tensor >= 0) store.copy(JSON.stringify(store.rows.peek()[node.tensor]!.shape), "the shape");
+  else store.copy(node.path, node.tensor >= 0 ? "the tensor's name" : "the module's path");
+}
+
+function isOpen(rows: TreeModel["rows"]["value"], index: number): boolean {
+  return rows[index + 1] !== undefined && rows[index + 1]!.depth > rows[index]!.depth;
+}
+
+function parentRow(rows: TreeModel["rows"]["value"], index: number): number {
+  let at = index;
+  while (at >= 0 && rows[at]!.depth >= rows[index]!.depth) at--;
+  return at < 0 ? index : at;
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((extent, i) => extent === b[i]));
+}
+
+function under(event: MouseEvent): { x: number; y: number } {
+  const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+  return { x: box.left, y: box.bottom + 2 };
+}

@@ -1,0 +1,7 @@
+import type { Selection } from "../store";
+import type { TreeNode } from "./tree";
+
+/** What choosing the row selects. */
+export function selectionOf(node: TreeNode): Selection {
+  return node.tensor >= 0 ? { kind: "tensor", tensor: node.tensor } : { kind: "group", path: node.path, tensors: [...node.tensors] };
+}
