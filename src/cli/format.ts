@@ -8,7 +8,8 @@ export function number(value: Numeric): string {
   if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
   if (x === 0) return "0";
   const magnitude = Math.abs(x);
-  const text = magnitude < 1e-4 || magnitude >= 1e5 ? x.toExponential(3).replace("e+", "e") : x.toPrecision(4);
+  const scientific = magnitude < 1e-4 || magnitude >= 99_999.5;
+  const text = scientific ? x.toExponential(3).replace("e+", "e") : magnitude >= 999.95 ? x.toFixed(0) : x.toPrecision(4);
   return text.replace(/^-/, "−");
 }
 

@@ -36,9 +36,14 @@ export function kind({ tensor }: TensorFacts): TensorKind {
   return kindOf(tensor.name, tensor.shape);
 }
 
-/** Whether the elements are floating-point numbers rather than codes, counts or masks. */
+/** Whether the elements are numbers rather than codes, counts, masks or exponents. */
 export function isFloat({ dtype }: Tensor): boolean {
-  return /^B?F\d/.test(dtype);
+  return /^B?F\d/.test(dtype) && dtype !== "F8_E8M0";
+}
+
+/** Whether the elements are the weights themselves: smaller types are stored beside a scale that gives them their size. */
+export function isUnscaled({ dtype }: Tensor): boolean {
+  return ["F64", "F32", "F16", "BF16"].includes(dtype);
 }
 
 /** Matrices that act on activations; for these a scale is meaningful. */

@@ -1,7 +1,7 @@
 /** Rules about a tensor as a matrix: its rows, columns and spectrum. */
 import type { AxisNorms } from "../../engine/protocol";
 import { toNumber } from "../../protocol/results";
-import { figure, grouped, isFloat, kind, percent, type Rule, type TensorFacts, type Verdict } from "./facts";
+import { figure, grouped, isFloat, isUnscaled, kind, percent, type Rule, type TensorFacts, type Verdict } from "./facts";
 
 /** A dead row is worth a warning from this share of all rows; single ones are pruned units or padding. */
 const DEAD_SHARE = 0.01;
@@ -45,10 +45,13 @@ function dead(facts: TensorFacts, axis: Axis): Verdict | null {
 
 function outlier(facts: TensorFacts, axis: Axis): Verdict | null {
   const along = norms(facts, axis);
-  if (along === undefined || along.count < SMALLEST_JUDGED || !isFloat(facts.tensor)) return null;
+  if (along === undefined || along.count < SMALLEST_JUDGED || !isUnscaled(facts.tensor)) return null;
   const median = toNumber(along.median);
   if (!(median > 0)) return null;
-  const far = along.outliers.filter(({ norm, deviations }) => toNumber(deviations) >= OUTLIER_DEVIATIONS && toNumber(norm) >= OUTLIER_RATIO * median);
+  const far = along.outliers.filter(({ norm, deviations }) => {
+    const size = toNumber(norm);
+    return Number.isFinite(size) && size >= OUTLIER_RATIO * median && toNumber(deviations) >= OUTLIER_DEVIATIONS;
+  });
   const [worst] = far;
   if (worst !== undefined) {
     const ratio = toNumber(worst.norm) / median;
@@ -64,7 +67,7 @@ function outlier(facts: TensorFacts, axis: Axis): Verdict | null {
 }
 
 function collapsed({ tensor, spectrum }: TensorFacts): Verdict | null {
-  if (spectrum === undefined || !isFloat(tensor)) return null;
+  if (spectrum === undefined || !isUnscaled(tensor)) return null;
   const short = Math.min(spectrum.rows, spectrum.columns);
   // Of the largest few values alone nothing can be said.
   if (short < SMALLEST_JUDGED || spectrum.singularValues.length < short || spectrum.matrixRank === 0) return null;
@@ -79,7 +82,7 @@ function collapsed({ tensor, spectrum }: TensorFacts): Verdict | null {
 
 function trained(facts: TensorFacts, suspicious: (alpha: number) => boolean, reading: string): Verdict | null {
   const { tensor, spectrum } = facts;
-  if (spectrum == null || spectrum.powerLaw === null || !isFloat(tensor)) return null;
+  if (spectrum === undefined || spectrum.powerLaw === null || !isUnscaled(tensor)) return null;
   const short = Math.min(spectrum.rows, spectrum.columns);
   if (short < SMALLEST_FIT || spectrum.singularValues.length < short || ["embed", "position", "lora_a", "lora_b"].includes(kind(facts))) return null;
   const alpha = toNumber(spectrum.powerLaw.alpha);

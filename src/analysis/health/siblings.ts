@@ -1,7 +1,7 @@
 /** Rules about tensors beside others: the same module in other layers, or equal content. */
 import { foldedName } from "../../checkpoint/structure";
 import { toNumber, type Finding } from "../../protocol/results";
-import { figure, finding, grouped, isFloat, isWeightMatrix, kind, type TensorFacts } from "./facts";
+import { figure, finding, grouped, isUnscaled, isWeightMatrix, kind, type TensorFacts } from "./facts";
 
 /** How many times larger or smaller than its siblings' median a tensor's RMS must be. Norms vary more with depth. */
 const FACTOR = { matrix: 30, norm: 100 };
@@ -32,7 +32,7 @@ export function siblingFindings(facts: readonly TensorFacts[]): Finding[] {
 
 function scaleOutliers(group: readonly TensorFacts[]): Finding[] {
   const first = group[0]!;
-  const factor = isWeightMatrix(first) ? FACTOR.matrix : kind(first) === "norm" && isFloat(first.tensor) ? FACTOR.norm : Infinity;
+  const factor = !isUnscaled(first.tensor) ? Infinity : isWeightMatrix(first) ? FACTOR.matrix : kind(first) === "norm" ? FACTOR.norm : Infinity;
   const known = group.flatMap((facts) => {
     const rms = toNumber(facts.statistics?.rms ?? NaN);
     return rms > 0 && facts.statistics!.finite === facts.statistics!.count ? [{ tensor: facts.tensor, rms, log: Math.log(rms) }] : [];
@@ -57,7 +57,7 @@ function scaleOutliers(group: readonly TensorFacts[]): Finding[] {
 function rankOutliers(group: readonly TensorFacts[]): Finding[] {
   const known = group.flatMap(({ tensor, spectrum }) => {
     const whole = spectrum !== undefined && spectrum.singularValues.length === Math.min(spectrum.rows, spectrum.columns);
-    return whole && isFloat(tensor) ? [{ tensor, rank: toNumber(spectrum.effectiveRank) }] : [];
+    return whole && isUnscaled(tensor) ? [{ tensor, rank: toNumber(spectrum.effectiveRank) }] : [];
   });
   if (known.length < ENOUGH) return [];
   const usual = median(known.map(({ rank }) => rank).sort((a, b) => a - b));

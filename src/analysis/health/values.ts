@@ -1,6 +1,6 @@
 /** Rules about a tensor's elements. */
 import { toNumber } from "../../protocol/results";
-import { figure, grouped, isFloat, isWeightMatrix, kind, percent, type Rule, type TensorFacts, type Verdict } from "./facts";
+import { figure, grouped, isFloat, isUnscaled, isWeightMatrix, kind, percent, type Rule, type TensorFacts, type Verdict } from "./facts";
 
 /** RMS times the root of the fan-in: how much a matrix amplifies independent inputs of unit variance. */
 const LARGEST_GAIN = 30;
@@ -10,6 +10,7 @@ const LARGEST_MAGNITUDE = 1e4;
 const LARGEST_F16 = 65504;
 /** Share of subnormal elements from which precision is lost in earnest. F16's subnormals begin at 6.1e-5, which small weights reach. */
 const SUBNORMAL_SHARE = { F16: 0.1, other: 0.01 };
+const FEWEST_SUBNORMALS = 32;
 
 export const valueRules: readonly Rule[] = [
   {
@@ -17,7 +18,7 @@ export const valueRules: readonly Rule[] = [
     judge: ({ statistics }) =>
       statistics === undefined || statistics.nan === 0
         ? null
-        : { severity: "error", message: `${grouped(statistics.nan)} of ${grouped(statistics.count)} elements are NaN.` },
+        : { severity: "error", message: `${grouped(statistics.nan)} of ${grouped(statistics.count)} elements ${statistics.nan === 1 ? "is" : "are"} NaN.` },
   },
   { id: "infinity", judge: infinity },
   { id: "all-zero", judge: allZero },
@@ -63,7 +64,7 @@ function constant(facts: TensorFacts): Verdict | null {
 
 function exploded(facts: TensorFacts): Verdict | null {
   const { tensor, statistics } = facts;
-  if (statistics === undefined || statistics.finite === 0 || !isFloat(tensor)) return null;
+  if (statistics === undefined || statistics.finite === 0 || !isUnscaled(tensor)) return null;
   const role = kind(facts);
   if (role === "buffer" || role === "scale") return null;
   const rms = toNumber(statistics.rms);
@@ -82,9 +83,9 @@ function exploded(facts: TensorFacts): Verdict | null {
 
 function subnormalHeavy({ tensor, statistics }: TensorFacts): Verdict | null {
   // Eight-bit and smaller floats live on their subnormals.
-  if (statistics === undefined || !["F64", "F32", "F16", "BF16"].includes(tensor.dtype)) return null;
+  if (statistics === undefined || !isUnscaled(tensor)) return null;
   const threshold = tensor.dtype === "F16" ? SUBNORMAL_SHARE.F16 : SUBNORMAL_SHARE.other;
   const { subnormals, count } = statistics;
-  if (count === 0 || subnormals < threshold * count) return null;
+  if (subnormals < FEWEST_SUBNORMALS || subnormals < threshold * count) return null;
   return { severity: "warning", message: `${percent(subnormals, count)} of the elements are subnormal, so hold fewer digits than ${tensor.dtype} has (from ${percent(threshold, 1)} on it is reported).` };
 }

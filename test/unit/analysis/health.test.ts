@@ -80,11 +80,15 @@ describe("health of elements", () => {
     ["less than 1 % subnormal", weight({ subnormals: 40 }), []],
     ["9 % subnormal in F16", weight({ subnormals: 369 }, WEIGHT, "F16"), []],
     ["10 % subnormal in F16", weight({ subnormals: 410 }, WEIGHT, "F16"), ["subnormal-heavy warning"]],
+    ["a few subnormals of few elements", vector({ subnormals: 31 }, "fc.bias"), []],
+    ["scaled FP8", weight({ rms: 100, maxAbs: 448 }, WEIGHT, "F8_E4M3"), []],
+    ["a zero matrix in FP8", weight(zero, WEIGHT, "F8_E4M3"), ["all-zero warning"]],
     ["subnormals in FP8", weight({ subnormals: 4000 }, WEIGHT, "F8_E4M3"), []],
   ];
   for (const [what, facts, expected] of cases) it(what, () => assert.deepEqual(verdicts(facts), expected));
 
   it("says the numbers", () => {
+    assert.equal(judge(weight({ nan: 1, finite: 4095 }))[0]!.message, "1 of 4,096 elements is NaN.");
     assert.equal(judge(weight({ nan: 3, finite: 4093 }))[0]!.message, "3 of 4,096 elements are NaN.");
     assert.match(judge(weight({ rms: 4, maxAbs: 10 }))[0]!.message, /^RMS × √fan-in is 32 \(RMS 4, fan-in 64; from 30 on/);
   });
@@ -114,6 +118,7 @@ describe("health of rows, columns and spectra", () => {
     ["a column 100 times the median", matrix({}, far(100)), ["column-outlier info"]],
     ["a column 1000 times the median", matrix({}, far(1000)), ["column-outlier warning"]],
     ["a nearly dead row", matrix({ min: 0.0009 }), ["row-outlier info"]],
+    ["a row of infinite norm is another rule's", matrix(far(Infinity, Infinity)), []],
     ["norms of NaN", matrix({ median: "NaN", min: "NaN", max: "NaN", mad: "NaN" }), []],
     ["a healthy spectrum", spectral({}), []],
     ["a rank just deficient", spectral({ matrixRank: 99 }), ["collapsed-spectrum info"]],
