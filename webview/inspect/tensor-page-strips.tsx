@@ -14,6 +14,13 @@ import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
 import { isSmall, jobKey, requestNorms } from "./tensor-page-requests";
 
+/** Norms this many median absolute deviations (6.7 standard deviations of a normal distribution) from the median are marked. */
+const OUTLIER_DEVIATIONS = 10;
+
+function outliersOf(norms: AxisNorms): AxisNorms["outliers"] {
+  return norms.outliers.filter(({ deviations }) => Math.abs(toNumber(deviations)) >= OUTLIER_DEVIATIONS);
+}
+
 /** Norms of rows and columns. A tensor of fewer than two axes has none. */
 export function NormStrips({ store, tensor }: { store: InspectStore; tensor: number }) {
   const row = store.rows.value[tensor]!;
@@ -42,17 +49,18 @@ function NormStrip({ name, axis, norms: result }: { name: string; axis: "rows" |
   const word = axis === "rows" ? "row" : "column";
   const values = useMemo(() => norms.pooled.map((value) => toNumber(value)), [norms]);
   const marks = useMemo(() => normMarks(norms), [norms]);
+  const outliers = outliersOf(norms);
   const bounds = (i: number): [number, number] => [Math.floor((i * norms.count) / values.length), Math.max(Math.floor((i * norms.count) / values.length), Math.floor(((i + 1) * norms.count) / values.length) - 1)];
   const remarks = [
     ...(norms.dead > 0 ? [`${formatInteger(norms.dead)} dead`] : []),
-    ...(norms.outliers.length > 0 ? [plural(norms.outliers.length, "outlier")] : []),
+    ...(outliers.length > 0 ? [plural(outliers.length, "outlier")] : []),
   ];
   return (
     <Strip
       id={`${name}-${word}-norms`}
-      title={<><strong>{word} norms</strong><span title="median norm ± median absolute deviation">{formatNumber(norms.median)} ± {formatNumber(norms.mad)}</span>{remarks.length > 0 && <span>{remarks.join(", ")}</span>}</>}
+      title={<><strong>{word} norms</strong><span title="median norm ± median absolute deviation">{formatNumber(norms.median)} ± {formatNumber(norms.mad)}</span>{remarks.length > 0 && <span title={`dead: all zero; outlier: ${OUTLIER_DEVIATIONS} or more median absolute deviations from the median`}>{remarks.join(", ")}</span>}</>}
       label={`L2 norms of the ${axis} of ${name}`}
-      summary={`${norms.count} ${axis}; median ${formatNumber(norms.median)}; ${norms.dead} dead; ${norms.outliers.length} outliers.`}
+      summary={`${norms.count} ${axis}; median ${formatNumber(norms.median)}; ${norms.dead} dead; ${outliers.length} outliers.`}
       how={`L2 norms · ${describeHow(result.how)}`}
       values={values}
       marks={marks}
@@ -60,7 +68,7 @@ function NormStrip({ name, axis, norms: result }: { name: string; axis: "rows" |
         const [from, to] = bounds(i);
         return [
           [from === to ? `${word} ${formatInteger(from)}` : `${axis} ${formatInteger(from)} … ${formatInteger(to)}, largest`, formatExact(norms.pooled[i])],
-          ...norms.outliers.filter(({ index }) => index >= from && index <= to).map(({ index, norm, deviations }) => [`outlier ${formatInteger(index)}`, `${formatNumber(norm)} (${formatNumber(deviations)} MAD)`] as const),
+          ...outliers.filter(({ index }) => index >= from && index <= to).map(({ index, norm, deviations }) => [`outlier ${formatInteger(index)}`, `${formatNumber(norm)} (${formatNumber(deviations)} MAD)`] as const),
           ...norms.deadIndices.filter((index) => index >= from && index <= to).slice(0, 5).map((index) => [`${word} ${formatInteger(index)}`, "all zero"] as const),
         ];
       }}
@@ -73,11 +81,12 @@ function NormStrip({ name, axis, norms: result }: { name: string; axis: "rows" |
   );
 }
 
-function normMarks({ count, pooled, deadIndices, outliers }: AxisNorms): StripMark[] {
+function normMarks(norms: AxisNorms): StripMark[] {
+  const { count, pooled, deadIndices } = norms;
   const at = (index: number): number => Math.min(pooled.length - 1, Math.floor((index * pooled.length) / count));
   return [
     ...deadIndices.map((index) => ({ at: at(index), look: "dead" as const })),
-    ...outliers.map(({ index }) => ({ at: at(index), look: "outlier" as const })),
+    ...outliersOf(norms).map(({ index }) => ({ at: at(index), look: "outlier" as const })),
   ];
 }
 
