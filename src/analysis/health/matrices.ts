@@ -55,10 +55,11 @@ function outlier(facts: TensorFacts, axis: Axis): Verdict | null {
   const [worst] = far;
   if (worst !== undefined) {
     const ratio = toNumber(worst.norm) / median;
-    const others = far.length > 1 ? ` and ${far.length === along.outliers.length ? "at least " : ""}${far.length - 1} more` : "";
+    const others = far.length > 1 ? ` and ${far.length === along.outliers.length ? "at least " : ""}${far.length - 1} more stand out` : " stands out";
+    const name = axis === "row" ? "Row" : "Column";
     return {
       severity: ratio >= ALARMING_RATIO[axis] ? "warning" : "info",
-      message: `The norm of ${axis} ${grouped(worst.index)}${others} is ${figure(ratio)} times the median ${figure(median)}, ${figure(worst.deviations)} MADs away (from ${OUTLIER_RATIO} times and ${OUTLIER_DEVIATIONS} MADs on it is reported).`,
+      message: `${name} ${grouped(worst.index)}${others}: its norm is ${figure(ratio)} times the median ${figure(median)}, ${figure(worst.deviations)} MADs away (from ${OUTLIER_RATIO} times and ${OUTLIER_DEVIATIONS} MADs on it is reported).`,
     };
   }
   const least = toNumber(along.min);

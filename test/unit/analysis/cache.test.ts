@@ -42,8 +42,7 @@ describe("result cache", () => {
     assert.deepEqual(problems, []);
   });
 
-  it("writes by itself, soon after", async function () {
-    this.timeout(10_000);
+  it("writes by itself, soon after", async () => {
     (await open().of(FILE)).put("key", { a: 1 }, 0);
     for (let i = 0; i < 80 && (await open().of(FILE)).size === 0; i++) await new Promise((resolve) => setTimeout(resolve, 100));
     assert.equal((await open().of(FILE)).size, 1);

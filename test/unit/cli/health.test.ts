@@ -8,8 +8,7 @@ import { json, weightLoupe } from "./command-line";
 
 const health = (file: string, ...options: string[]): Promise<InspectDocument> => json<InspectDocument>(["inspect", file, "--health", ...options]);
 
-describe("inspect --health", function () {
-  this.timeout(60_000);
+describe("inspect --health", () => {
   const expected = JSON.parse(readFileSync(join(fixtures, "expected", "diverged.json"), "utf8")) as {
     checkpoints: Record<string, { tensors: number; tensors_with_nonfinite: number; largest_finite: number | null }>;
   };

@@ -10,8 +10,7 @@ const LLAMA = "examples/tiny-llama/checkpoint-1200";
 const SHARDED = "examples/tiny-llama-sharded";
 const LISTED = Object.keys((JSON.parse(readFileSync(join(root, SHARDED, "model.safetensors.index.json"), "utf8")) as { weight_map: object }).weight_map);
 
-describe("inspect", function () {
-  this.timeout(60_000);
+describe("inspect", () => {
   let scratch: Scratch;
   beforeEach(() => (scratch = new Scratch()));
   afterEach(() => scratch.remove());

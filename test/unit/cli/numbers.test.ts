@@ -42,8 +42,7 @@ function explained(how: How): void {
 }
 
 for (const name of ["silero-vad", "digits-cnn-base", "tiny-llama-1200"]) {
-  describe(`inspect ${name}`, function () {
-    this.timeout(60_000);
+  describe(`inspect ${name}`, () => {
     const expected = JSON.parse(readFileSync(join(fixtures, "expected", `${name}.json`), "utf8")) as Expected;
     let document: InspectDocument;
     before(async () => (document = await json(["inspect", expected.model, "--stats", "--spectrum"])));
@@ -101,8 +100,7 @@ for (const name of ["silero-vad", "digits-cnn-base", "tiny-llama-1200"]) {
   });
 }
 
-describe("inspect --spectrum=MODE", function () {
-  this.timeout(60_000);
+describe("inspect --spectrum=MODE", () => {
   const expected = JSON.parse(readFileSync(join(fixtures, "expected", "silero-vad.json"), "utf8")) as Expected;
   const sigma = expected.tensors["lstm_cell.weight_hh"]!.spectrum!.sigma_top;
   const spectrum = async (mode: string): Promise<NonNullable<TensorDocument["spectrum"]>> => {
