@@ -10,6 +10,11 @@ export class Events<E extends { [K in keyof E]: (argument: never) => void }> {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Whether anyone would hear it. */
+  heard(event: keyof E): boolean {
+    return [...this.#listeners].some((listener) => listener[event] !== undefined);
+  }
+
   emit<K extends keyof E>(event: K, argument: Parameters<E[K]>[0]): void {
     for (const listener of [...this.#listeners]) (listener[event] as ((argument: Parameters<E[K]>[0]) => void) | undefined)?.(argument);
   }

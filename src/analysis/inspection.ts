@@ -69,7 +69,9 @@ export class Inspection {
   /** Results that listeners have not been told of. */
   #fresh: CachedResult[] = [];
   readonly #tellResults = new Throttle(RESULTS_MS, () => this.#events.emit("results", { results: this.#fresh.splice(0) }));
-  readonly #tellFindings = new Throttle(FINDINGS_MS, () => this.#events.emit("findings", { findings: this.findings() }));
+  readonly #tellFindings = new Throttle(FINDINGS_MS, () => {
+    if (this.#events.heard("findings")) this.#events.emit("findings", { findings: this.findings() });
+  });
 
   /** Starts reading the headers; `checkpoint()` waits for that. */
   constructor(private readonly options: InspectionOptions) {
