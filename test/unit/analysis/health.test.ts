@@ -6,6 +6,7 @@ import { healthFindings, suspicion, worstFirst, type TensorFacts } from "../../.
 import type { Tensor } from "../../../src/checkpoint/checkpoint";
 import type { AxisNorms, NormsResult, SpectrumResult } from "../../../src/engine/protocol";
 import type { Finding, How, Statistics } from "../../../src/protocol/results";
+import { explainRule } from "../../../webview/inspect/rules";
 import { root } from "../../files";
 
 const how: How = { method: "test", precision: "f64", exact: true, backend: "cpu", threads: 1 };
@@ -187,12 +188,13 @@ describe("findings", () => {
     assert.deepEqual(sorted.map(({ message }) => message), ["2", "4", "3", "1", "5"]);
   });
 
-  it("have a paragraph in the documentation, all and no others", () => {
+  it("have a paragraph in the documentation, all and no others, and a sentence in the view", () => {
     const sources = ["src/analysis", "src/checkpoint"].flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts")).map((name) => readFileSync(join(root, folder, name), "utf8")),
     );
     const used = sources.flatMap((source) => [...source.matchAll(/(?:\brule: |\bid: |\bfinding\()"([a-z-]+)"/g)].map(([, id]) => id!));
     const documented = [...readFileSync(join(root, "docs", "health.md"), "utf8").matchAll(/^### (\S+)$/gm)].map(([, id]) => id!);
     assert.deepEqual([...new Set(used)].filter((id) => id !== "safetensors" && !id.startsWith("safetensors-")).sort(), documented.sort());
+    for (const id of documented) assert.notEqual(explainRule(id).meaning, "", id);
   });
 });
