@@ -8,7 +8,7 @@ export function DtypeBar({ dtypes }: { dtypes: Overview["dtypes"] }) {
   const describe = ([dtype, { tensors, parameters, bytes }]: (typeof entries)[number]): string =>
     `${visibleText(dtype)}: ${formatInteger(parameters)} parameters in ${plural(tensors, "tensor")}, ${formatBytes(bytes)}`;
   return (
-    <div class="figure dtypes">
+    <div class="key-figure dtypes">
       <span class="dtype-bar" aria-hidden="true">
         {entries.map((entry, i) => <span key={entry[0]} class={`dtype-part dtype-${i % 6}`} title={describe(entry)} style={{ flexGrow: total === 0 ? 1 : entry[1].parameters / total }} />)}
       </span>

@@ -72,9 +72,9 @@ export function Frame({ store, commands }: { store: InspectStore; commands: Comm
   return (
     <PlotHostContext.Provider value={host}>
       <div class="frame" ref={root}>
-        <header class="strip" data-region="title">
+        <header class="title-strip" data-region="title">
           <TitleStrip store={store} overview={overview} onExport={() => save(store)} onHelp={() => setHelping(true)} />
-          <div class="strip-tabs">
+          <div class="title-tabs">
             <nav class="history" aria-label="History">
               <IconButton icon="arrow-left" label="Back (Alt+←)" disabled={!store.canGoBack.value} onClick={() => store.back()} />
               <IconButton icon="arrow-right" label="Forward (Alt+→)" disabled={!store.canGoForward.value} onClick={() => store.forward()} />

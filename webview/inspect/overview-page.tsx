@@ -1,7 +1,7 @@
 /** The model at a glance. */
 import type { Overview } from "../../src/protocol/inspect";
 import { Button, Link } from "../ui/button";
-import { formatBytes, formatInteger, formatShare, plural, visibleText } from "../ui/format";
+import { formatBytes, formatCount, formatInteger, formatShare, plural, visibleText } from "../ui/format";
 import { DepthPlot } from "./depth-plot";
 import { DtypeBar } from "./dtype-bar";
 import { FindingLine } from "./finding-line";
@@ -33,8 +33,8 @@ function Figures({ overview }: { overview: Overview }) {
   const { architecture, files, parameters, bytes, layers } = overview;
   const missing = files.filter((file) => file.missing === true).length;
   return (
-    <section class="figures" aria-label="Figures">
-      <Figure label="parameters" value={plural(parameters, "").trim()} exact={`${formatInteger(parameters)} parameters`} />
+    <section class="key-figures" aria-label="Figures">
+      <Figure label="parameters" value={formatCount(parameters)} exact={`${formatInteger(parameters)} parameters`} />
       <Figure label={`${files.length === 1 ? "in 1 file" : `in ${formatInteger(files.length)} shards`}${missing > 0 ? `, ${missing} missing` : ""}`} value={formatBytes(bytes)} exact={`${formatInteger(bytes)} bytes`} />
       <Figure
         label={architecture === null ? "architecture not recognised" : `${visibleText(architecture.name)}, ${architecture.from === "config" ? "says config.json" : "guessed from names"}`}
@@ -47,7 +47,7 @@ function Figures({ overview }: { overview: Overview }) {
 }
 
 function Figure({ label, value, exact }: { label: string; value: string; exact: string }) {
-  return <div class="figure" title={exact}><span class="figure-value">{value}</span><span class="figure-label">{label}</span></div>;
+  return <div class="key-figure" title={exact}><span class="key-figure-value">{value}</span><span class="key-figure-label">{label}</span></div>;
 }
 
 /** What analysing will do, or what it has done. */

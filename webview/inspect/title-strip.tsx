@@ -21,15 +21,15 @@ export function TitleStrip({ store, overview, onExport, onHelp }: { store: Inspe
     { text: dtypes.slice(0, 3).join(", ") + (dtypes.length > 3 ? ` +${formatCount(dtypes.length - 3)}` : ""), title: `Element types: ${dtypes.join(", ")}` },
   ];
   return (
-    <div class="strip-title">
-      <span class="strip-icon"><Icon name="layers" /></span>
+    <div class="title-line">
+      <span class="title-icon"><Icon name="layers" /></span>
       <h1 title={visibleText(overview.path)}>{visibleText(overview.name)}</h1>
-      <p class="strip-summary">
+      <p class="title-summary">
         {parts.filter(({ text }) => text !== "").map(({ text, title }, i) => (
-          <span key={title}>{i > 0 && <span class="dot" aria-hidden="true"> · </span>}<span title={title}>{text}</span></span>
+          <span key={title}>{i > 0 && <span class="title-dot" aria-hidden="true"> · </span>}<span title={title}>{text}</span></span>
         ))}
       </p>
-      <span class="strip-actions">
+      <span class="title-actions">
         <IconButton icon="refresh" label="Read the file again" onClick={() => store.host.notify("reload", {})} />
         <IconButton icon="export" label="Export this page as a report" onClick={onExport} />
         <IconButton
