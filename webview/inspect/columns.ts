@@ -39,11 +39,16 @@ export function hasSpectrum(shape: readonly number[]): boolean {
 type Statistic = NonNullable<CachedResult["statistics"]>;
 type Spectral = NonNullable<CachedResult["spectrum"]>;
 
+/** Statistics that count elements, finite or not. */
+const COUNTS = new Set(["zeros", "subnormals", "nonFinite"]);
+
 function structure(id: string, label: string, title: string, value: (row: TableRow) => number, format: (value: number) => string): Column {
   return { id, label, title, part: "structure", combine: "sum", value, format: (x) => format(Number(x)) };
 }
 function statistic(id: string, label: string, title: string, combine: Combine, value: (s: Statistic) => Numeric, format: (value: Numeric) => string = formatNumber): Column {
-  return { id, label, title, part: "statistics", combine, value: (_, result) => (result?.statistics ? value(result.statistics) : null), format };
+  // Without a finite element there is nothing to take a moment of: 0 would look like a number.
+  const defined = (s: Statistic | undefined): s is Statistic => s !== undefined && (s.finite > 0 || COUNTS.has(id));
+  return { id, label, title, part: "statistics", combine, value: (_, result) => (defined(result?.statistics) ? value(result.statistics) : null), format };
 }
 function spectral(id: string, label: string, title: string, combine: Combine, value: (s: Spectral) => Numeric | null): Column {
   return { id, label, title, part: "spectrum", combine, value: (_, result) => (result?.spectrum ? value(result.spectrum) : null), format: formatNumber };

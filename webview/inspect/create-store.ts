@@ -1,5 +1,5 @@
 /** The state of one inspector view, connected to its host. */
-import { batch, effect, signal, type Signal } from "@preact/signals";
+import { batch, computed, effect, signal, type Signal } from "@preact/signals";
 import type { AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
 import type { Finding, Severity } from "../../src/protocol/results";
 import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
@@ -38,6 +38,13 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   const results = signal(new ResultMap<number, CachedResult>());
   const values = signal(new ColumnValues([], results.peek()));
   const findings = signal<readonly Finding[]>([]);
+  const alarms = computed(() => {
+    const worst = new Map<string, Finding>();
+    for (const finding of findings.value) {
+      if (finding.severity !== "info" && finding.tensor !== undefined && !worst.has(finding.tensor)) worst.set(finding.tensor, finding);
+    }
+    return worst;
+  });
   const progress = signal<AnalysisProgress | null>(null);
   const engine = signal<EngineStatus>({ state: "stopped" });
   const tab = signal<Tab>("overview");
@@ -139,11 +146,11 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   }
 
   function addResults(added: CachedResult[]): void {
-    const known = results.peek();
-    // Statistics, norms and spectra of a tensor arrive apart.
-    const merged = added.map((result) => [result.tensor, { ...known.get(result.tensor), ...result }] as const);
-    const next = known.with(merged);
-    values.peek().update(added.map((result) => result.tensor));
+    // Statistics, norms and spectra of a tensor arrive apart, often in one message.
+    const merged = new Map<number, CachedResult>();
+    for (const result of added) merged.set(result.tensor, { ...(merged.get(result.tensor) ?? results.peek().get(result.tensor)), ...result });
+    const next = results.peek().with(merged);
+    values.peek().update(merged.keys());
     results.value = next;
   }
 
@@ -236,7 +243,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   });
 
   return {
-    host, loading, error, overview, rows, modules, results, values, findings, progress, engine,
+    host, loading, error, overview, rows, modules, results, values, findings, alarms, progress, engine,
     selection, canGoBack, canGoForward, tab, hovered, compared, status, remark,
     select, addResults, pageState, state, say,
     selectByName(name) {
@@ -252,8 +259,8 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     },
     analyse(parts, tensors) {
       attempt(host.call("analyse", { parts, ...(tensors === undefined ? {} : { tensors }) }).then(({ done, failed, cancelled }) => {
-        const failures = failed === 0 ? "" : `, ${failed} could not be`;
-        return cancelled ? `Stopped after ${done} tensors.` : `Analysed ${done} tensors${failures}.`;
+        const failures = failed === 0 ? "" : ` ${failed} of ${done} computations failed; the table says why.`;
+        return (cancelled ? "The analysis was stopped; what was computed is kept." : "The analysis is done.") + failures;
       }));
     },
     stopAnalysis() { attempt(host.call("stopAnalysis", {}).then(() => null)); },

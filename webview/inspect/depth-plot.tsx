@@ -60,7 +60,7 @@ function Uncomputed({ store, title, column, tensors }: { store: InspectStore; ti
         {usable.length === 0 ? <p>No tensor here has {column.title}.</p> : store.progress.value?.running === true ? <p>{column.title}: nothing has arrived yet.</p> : (
           <>
             <p>{column.title} has not been computed. It takes reading {plural(usable.length, spectral ? "matrix" : "tensor", spectral ? "matrices" : "tensors")}, {formatBytes(bytes)}.</p>
-            <Button secondary icon="play" onClick={() => store.analyse(spectral ? ["spectrum"] : ["statistics", "norms"], usable)}>Compute</Button>
+            <Button secondary icon="play" disabled={store.engine.value.state === "missing"} onClick={() => store.analyse(spectral ? ["spectrum"] : ["statistics", "norms"], usable)}>Compute</Button>
           </>
         )}
       </div>

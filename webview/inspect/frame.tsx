@@ -87,7 +87,9 @@ export function Frame({ store, commands }: { store: InspectStore; commands: Comm
         <EngineBanner store={store} />
         {overview.wholeModel !== undefined && <ShardBanner store={store} index={overview.wholeModel} />}
         <main class="body">
-          {store.rows.value.length === 0 ? <EmptyState store={store} overview={overview} panelId={PANEL} /> : (
+          {store.rows.value.length === 0 ? (
+            store.tab.value === "metadata" ? <Detail id={PANEL} store={store} model={model} /> : <EmptyState store={store} overview={overview} panelId={PANEL} />
+          ) : (
             <Split
               label="Width of the tree"
               share={share.value}

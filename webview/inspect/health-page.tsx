@@ -24,7 +24,7 @@ export function HealthPage({ store }: { store: InspectStore }) {
   return (
     <article class="page" aria-label="Health">
       <header class="page-header">
-        <h2 class="page-title">{errors + warnings === 0 ? "Nothing wrong found" : `${plural(errors, "error")}, ${plural(warnings, "warning")}`}{notes > 0 && <span class="muted">, {plural(notes, "note")}</span>}</h2>
+        <h2 class="page-title">{summary(errors, warnings, open === rows.length)}{notes > 0 && <span class="muted">, {plural(notes, "note")}</span>}</h2>
         <p class="muted">
           {open === 0 ? "Judged by structure, statistics and norms of all tensors, and by the spectra that were computed."
             : open === rows.length ? "Judged by structure alone so far; most rules need the tensors' values."
@@ -39,6 +39,12 @@ export function HealthPage({ store }: { store: InspectStore }) {
       {groups.map(({ rule, severity, list }) => <RuleGroup key={rule} store={store} rule={rule} severity={severity} list={list} />)}
     </article>
   );
+}
+
+function summary(errors: number, warnings: number, structureOnly: boolean): string {
+  const parts = [...(errors > 0 ? [plural(errors, "error")] : []), ...(warnings > 0 ? [plural(warnings, "warning")] : [])];
+  if (parts.length > 0) return parts.join(", ");
+  return structureOnly ? "Nothing wrong with the structure" : "Nothing wrong found";
 }
 
 function RuleGroup({ store, rule, severity, list }: { store: InspectStore; rule: string; severity: Severity; list: readonly Finding[] }) {

@@ -45,8 +45,8 @@ export function MetadataPage({ store }: { store: InspectStore }) {
             <span class="muted" role="status">{shown.length === entries.length ? plural(entries.length, "entry", "entries") : `${shown.length} of ${plural(entries.length, "entry", "entries")}`}</span>
             <IconButton icon="copy" label="Copy all metadata as JSON" onClick={() => store.copy(JSON.stringify(overview.metadata, null, 2), "the metadata as JSON")} />
           </div>
-          <table class="metadata">
-            <thead class="screen-reader"><tr><th scope="col">key</th><th scope="col">value</th><th scope="col">copy</th></tr></thead>
+          <table class="metadata" aria-label="Keys and values">
+            <colgroup><col class="metadata-key" /><col /><col class="metadata-copy" /></colgroup>
             <tbody>{shown.map(({ key, text }) => <Entry key={key} store={store} name={key} text={text} />)}</tbody>
           </table>
         </>

@@ -15,8 +15,8 @@ import { exactCell, ValueCell } from "./value-cell";
 const NAME_WIDTH = 240;
 const NUMBER_WIDTH = 84;
 const STRUCTURE = [
-  { id: "dtype", label: "dtype", title: "element type", width: 70, numeric: false },
-  { id: "shape", label: "shape", title: "shape", width: 120, numeric: true },
+  { id: "dtype", label: "dtype", title: "element type", width: 112, numeric: false },
+  { id: "shape", label: "shape", title: "shape", width: 0, numeric: true },
   { id: "file", label: "file", title: "file", width: 160, numeric: false },
   { id: "offset", label: "byte", title: "first byte in the file", width: 110, numeric: true },
 ] as const;
@@ -48,7 +48,7 @@ export function TensorsPage({ store, model }: { store: InspectStore; model: Tree
     { id: "name", header: "name", title: "name", width: NAME_WIDTH, numeric: false },
     ...shown.map((id): GridColumn => {
       const text = STRUCTURE.find((column) => column.id === id);
-      if (text !== undefined) return { id, header: text.label, title: text.title, width: widths.value[id] ?? text.width, numeric: text.numeric };
+      if (text !== undefined) return { id, header: text.label, title: text.title, width: widths.value[id] ?? (id === "shape" ? model.shapeWidth.value : text.width), numeric: text.numeric };
       const column = columnById(id)!;
       return { id, header: column.label, title: column.title, width: widths.value[id] ?? NUMBER_WIDTH, numeric: true };
     }),
@@ -138,7 +138,8 @@ export function TensorsPage({ store, model }: { store: InspectStore; model: Tree
           items={order.map((id) => {
             const column = STRUCTURE.find((known) => known.id === id) ?? columnById(id)!;
             return {
-              label: column.label === column.title ? column.title : `${column.label}  ${column.title}`,
+              label: column.title,
+              ...(column.label === column.title ? {} : { key: column.label }),
               checked: chosen.value.includes(id),
               stay: true,
               run: () => { chosen.value = chosen.peek().includes(id) ? chosen.peek().filter((other) => other !== id) : [...chosen.peek(), id]; },

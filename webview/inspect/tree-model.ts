@@ -1,6 +1,7 @@
 /** What tree and table show: filter, folding, order and columns, kept over reloads. */
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { compilePattern, type Pattern } from "../../src/checkpoint/pattern";
+import { formatShape } from "../ui/format";
 import { columnById, type Column } from "./columns";
 import type { InspectStore, Selection } from "./store";
 import { initialExpansion, visibleRows, type RowOrder, type VisibleRow } from "./tree/visible-rows";
@@ -29,6 +30,8 @@ export interface TreeModel {
   readonly columns: Signal<string[]>;
   /** The column that sparklines draw. */
   readonly spark: ReadonlySignal<Column>;
+  /** Pixels that most shapes fit into. */
+  readonly shapeWidth: ReadonlySignal<number>;
   readonly widths: Signal<Record<string, number>>;
   /** Text columns sort upwards first, numbers downwards; a third time goes back to the file's order. */
   sortBy(column: string): void;
@@ -101,6 +104,13 @@ export function createTreeModel(store: InspectStore): TreeModel {
     return chosen.find((column) => column !== undefined && column.part !== "structure") ?? columnById("l2")!;
   });
 
+  const shapeWidth = computed(() => {
+    // Equal shapes are one array in the table, so that this looks at each once.
+    let longest = 0;
+    for (const shape of new Set(store.rows.value.map((row) => row.shape))) longest = Math.max(longest, formatShape(shape).length);
+    return Math.max(92, Math.min(190, 24 + 6.6 * longest));
+  });
+
   const order = computed<RowOrder | null>(() => {
     const by = sort.value;
     if (by === null) return null;
@@ -150,7 +160,7 @@ export function createTreeModel(store: InspectStore): TreeModel {
   }
 
   return {
-    typed, tree, keptCount, rows, flat, sort, columns, spark, widths, expand,
+    typed, tree, keptCount, rows, flat, sort, columns, spark, shapeWidth, widths, expand,
     pattern: computed(() => compiled.value.pattern),
     patternError: computed(() => compiled.value.error),
     sortBy(column) {

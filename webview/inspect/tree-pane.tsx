@@ -16,9 +16,10 @@ import type { TreeModel } from "./tree-model";
 import { exactCell, ValueCell } from "./value-cell";
 
 const TEXT_COLUMNS = [
-  { id: "dtype", label: "dtype", title: "element type", width: 62 },
-  { id: "shape", label: "shape", title: "shape", width: 104 },
+  { id: "dtype", label: "dtype", title: "element type" },
+  { id: "shape", label: "shape", title: "shape" },
 ] as const;
+const DTYPE_WIDTH = 66;
 const NUMBER_WIDTH = 78;
 /** Fewer layers make no line. */
 const LEAST_LAYERS = 3;
@@ -86,7 +87,8 @@ export function TreePane({ store, model, filterRef, gridRef }: {
   };
   const columnMenu = (): MenuItem[] =>
     [...TEXT_COLUMNS, ...COLUMNS].map(({ id, label, title }, i) => ({
-      label: label === title ? title : `${label}  ${title}`,
+      label: title,
+      ...(label === title ? {} : { key: label }),
       checked: model.columns.value.includes(id),
       stay: true,
       separated: i > 0 && (i === TEXT_COLUMNS.length || columnById(id)?.part !== COLUMNS[i - TEXT_COLUMNS.length - 1]?.part) && i >= TEXT_COLUMNS.length,
@@ -177,11 +179,19 @@ function NameCell({ store, model, node, depth, expanded, match }: {
         {node.kind === "folded" && <span class="tree-times"> ×{node.members.length}</span>}
       </span>
       {row?.unreadable !== undefined && <span class="tree-mark" title={visibleText(row.unreadable)}><Icon name="warning" /></span>}
+      {row !== undefined && <Alarm store={store} name={row.name} />}
       {row?.sharedWith !== undefined && <span class="tree-mark" title={`The same bytes as ${visibleText(row.sharedWith.join(", "))}`}><Icon name="link" /></span>}
       {node.tensor >= 0 && store.compared.value.includes(node.tensor) && <span class="tree-mark" title="In the comparison set"><Icon name="pinned" /></span>}
       {folds && <LayerLine store={store} model={model} node={node} />}
     </span>
   );
+}
+
+/** A tensor with an error or a warning says so in its row. */
+function Alarm({ store, name }: { store: InspectStore; name: string }) {
+  const finding = store.alarms.value.get(name);
+  if (finding === undefined) return null;
+  return <span class={`tree-mark finding-${finding.severity}`} title={visibleText(finding.message)}><Icon name={finding.severity === "error" ? "error" : "warning"} /></span>;
 }
 
 /** The chosen column across the folded layers. */
@@ -217,7 +227,7 @@ function gridColumns(model: TreeModel): GridColumn[] {
   const widths = model.widths.value;
   const chosen = model.columns.value.flatMap((id): GridColumn[] => {
     const text = TEXT_COLUMNS.find((column) => column.id === id);
-    if (text !== undefined) return [{ id, header: text.label, title: text.title, width: widths[id] ?? text.width, numeric: id === "shape" }];
+    if (text !== undefined) return [{ id, header: text.label, title: text.title, width: widths[id] ?? (id === "shape" ? model.shapeWidth.value : DTYPE_WIDTH), numeric: id === "shape" }];
     const column = columnById(id);
     return column === undefined ? [] : [{ id, header: column.label, title: column.title, width: widths[id] ?? NUMBER_WIDTH, numeric: true }];
   });
