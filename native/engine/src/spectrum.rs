@@ -16,6 +16,12 @@ const MAX_SHORT_SIDE: u64 = 1 << 15;
 /// Progress is told in these units.
 const PROGRESS_STEPS: f64 = 1000.0;
 
+/// Whether spectra of tensors with so many stored bytes are computed fastest side by side, one thread each: up to about
+/// 1024 × 1024 elements.
+pub fn is_small(stored_bytes: u64) -> bool {
+    stored_bytes <= 4 << 20
+}
+
 /// The spectrum of `tensor`, flattened to (first axis) × (product of the rest).
 ///
 /// With the mode `Top` only the `k` largest values are known (16 when `k` is not given): `effective_rank` and
@@ -61,7 +67,7 @@ pub fn spectrum(tensor: &Tensor, mode: SpectrumMode, k: Option<u64>, context: &C
             let matrix = tensor.to_f64_matrix(context)?;
             let moments = Moments::of(&matrix);
             let top = linalg::top(matrix, rows, columns, k as usize, &control).map_err(refused)?;
-            (moments, top.singular, Some(top.residuals))
+            (moments, top.singular, top.residuals)
         }
     };
     let power_law = match top {
