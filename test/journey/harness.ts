@@ -154,6 +154,53 @@ export class Window {
     return item.first();
   }
 
+  /** The inspector's filter field. */
+  async filterField(): Promise<Locator> {
+    return (await this.inspector()).getByRole("textbox", { name: /^Filter tensors/ });
+  }
+
+  /** Types into the filter, reached by its command as a user of the keyboard does. */
+  async filter(text: string): Promise<void> {
+    const field = await this.filterField();
+    await this.command("Weight Loupe: Filter Tensors");
+    await (await this.inspector()).locator("input:focus").waitFor();
+    await field.fill(text);
+    // The page keeps its state a moment after the last change.
+    await this.page.waitForTimeout(600);
+  }
+
+  /** Waits until the filter holds `text` and the tree has been cut down to it. */
+  async expectFilter(text: string): Promise<void> {
+    const field = await this.filterField();
+    await field.waitFor();
+    const end = Date.now() + 30_000;
+    while ((await field.inputValue()) !== text) {
+      if (Date.now() > end) throw new Error(`The filter holds "${await field.inputValue()}", not "${text}".`);
+      await this.page.waitForTimeout(50);
+    }
+    await (await this.inspector()).getByText(/^\d[\d,]* of \d/).first().waitFor();
+  }
+
+  /** Selects a tensor in the tree by its full name, through the filter. */
+  async selectTensor(name: string): Promise<void> {
+    const view = await this.inspector();
+    await this.filter(`/^${name.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")}$/`);
+    await view.getByText(/^1 of \d/).first().waitFor();
+    await view.getByRole("treegrid").getByRole("row").last().click();
+    await view.getByRole("article", { name: `Tensor ${name}` }).waitFor();
+  }
+
+  /** Analyses the whole model and waits until that is done. */
+  async analyse(): Promise<void> {
+    await this.command("Weight Loupe: Analyse Whole Model");
+    await (await this.inspector()).getByText(/^Analysed \d/).first().waitFor({ timeout: 120_000 });
+  }
+
+  /** Time for pictures and plots to be drawn, before one is taken of them. */
+  async settled(): Promise<void> {
+    await this.page.waitForTimeout(1500);
+  }
+
   /** What the content security policy refused; nothing should be. */
   refusals(): string[] {
     return this.consoleErrors.filter((line) => /Content Security Policy|Refused to (load|execute|apply|connect)/i.test(line) && !/workbench|extensionHost/.test(line));
