@@ -57,6 +57,8 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   const canGoBack = signal(false);
   const canGoForward = signal(false);
   const pages = new Map<string, Signal<unknown>>();
+  /** How many there are: what keeps the state must notice those that come later. */
+  const pageCount = signal(0);
   /** Pages' state from the last session that no page has asked for yet. */
   let stored: Record<string, unknown> = {};
   let byName: Map<string, number> | undefined;
@@ -172,12 +174,16 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
 
   function pageState<T>(key: string, initial: T): Signal<T> {
     let state = pages.get(key);
-    if (state === undefined) pages.set(key, (state = signal<unknown>(Object.hasOwn(stored, key) ? stored[key] : initial)));
+    if (state === undefined) {
+      pages.set(key, (state = signal<unknown>(Object.hasOwn(stored, key) ? stored[key] : initial)));
+      pageCount.value = pages.size;
+    }
     return state as Signal<T>;
   }
 
   function state(): ViewState {
     const place = selection.value;
+    void pageCount.value;
     const { filter, sort, expanded, treeWidth, ...others } = { ...stored, ...Object.fromEntries([...pages].map(([key, page]) => [key, page.value])) };
     return {
       tab: tab.value,
