@@ -31,13 +31,48 @@ function decode(byte: number): number {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }
 
-/** OKLab lightness of an sRGB colour with components 0…255. */
-export function lightness([red, green, blue]: Rgb): number {
+/** OKLab coordinates of an sRGB colour with components 0…255. */
+function oklab([red, green, blue]: Rgb): [lightness: number, a: number, b: number] {
   const r = decode(red), g = decode(green), b = decode(blue);
   const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
   const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
   const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
-  return 0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s;
+  return [
+    0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+  ];
+}
+
+/** OKLab lightness of an sRGB colour with components 0…255. */
+export function lightness(colour: Rgb): number {
+  return oklab(colour)[0];
+}
+
+/** Relative luminance, WCAG 2.2. */
+function luminance([red, green, blue]: Rgb): number {
+  return 0.2126 * decode(red) + 0.7152 * decode(green) + 0.0722 * decode(blue);
+}
+
+/** Contrast ratio of two colours, 1…21 (WCAG 2.2). */
+export function contrast(one: Rgb, other: Rgb): number {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b) as [number, number];
+  return (high + 0.05) / (low + 0.05);
+}
+
+/** What WCAG 2.2 (1.4.11) asks of lines and symbols. */
+const LEAST_CONTRAST = 3;
+
+/** `colour`, moved away from the background's lightness as far as a line on it needs to be seen; hue and chroma stay where the gamut allows. */
+export function legible(colour: Rgb, background: Rgb): Rgb {
+  if (contrast(colour, background) >= LEAST_CONTRAST) return colour;
+  const [start, a, b] = oklab(colour);
+  const end = luminance(background) < 0.18 ? 1 : 0;
+  for (let step = 1; step < 64; step++) {
+    const moved = oklch(start + ((end - start) * step) / 64, Math.hypot(a, b), (Math.atan2(b, a) * 180) / Math.PI);
+    if (contrast(moved, background) >= LEAST_CONTRAST) return moved;
+  }
+  return end === 1 ? [255, 255, 255] : [0, 0, 0];
 }
 
 /** The sRGB colour of that lightness (0…1) and hue (degrees), with as much of `chroma` as the gamut holds. */

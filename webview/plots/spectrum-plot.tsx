@@ -158,7 +158,6 @@ function marks(spectrum: Spectrum, scale: SpectrumScale, look: Theme): Layout {
     const sigma = spectrum.singularValues[tail - 1]!;
     annotations.push(text(`power law, α ${formatNumber(spectrum.powerLaw.alpha)}`, {
       xref: "x", x, xanchor: right ? "left" : "right", xshift: right ? 4 : -6, yref: "y", y: logY ? Math.log10(sigma) : sigma, yanchor: right ? "bottom" : "top",
-      font: { size: look.fontSize - 1, color: look.chart.orange },
     }));
   }
   const width = logX ? Math.log10(spectrum.singularValues.length) : spectrum.singularValues.length;

@@ -1,6 +1,6 @@
 /** The colours and fonts of the VS Code theme, read from its CSS variables and read again whenever it changes. */
 import { signal, type ReadonlySignal } from "@preact/signals";
-import { diverging, sequential, type ColourMap, type Rgb } from "./colour";
+import { diverging, legible, sequential, type ColourMap, type Rgb } from "./colour";
 import { CHART_COLOURS, type ChartColour } from "./kinds";
 
 export interface Theme {
@@ -29,13 +29,14 @@ const FALLBACK: Readonly<Record<ChartColour, string>> = {
 
 let scratch: CanvasRenderingContext2D | null = null;
 
-/** What the browser makes of any CSS colour. */
-export function toRgb(colour: string): Rgb {
+/** What the browser makes of any CSS colour; translucent ones lie on `ground`. */
+export function toRgb(colour: string, ground = "#000"): Rgb {
   scratch ??= Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
   if (scratch === null) return [128, 128, 128];
-  scratch.clearRect(0, 0, 1, 1);
-  scratch.fillStyle = colour;
-  scratch.fillRect(0, 0, 1, 1);
+  for (const layer of [ground, colour]) {
+    scratch.fillStyle = layer;
+    scratch.fillRect(0, 0, 1, 1);
+  }
   const [red, green, blue] = scratch.getImageData(0, 0, 1, 1).data;
   return [red!, green!, blue!];
 }
@@ -61,7 +62,9 @@ function readTheme(): Theme {
   const dark = kind === "" ? matchMedia("(prefers-color-scheme: dark)").matches : !kind.includes("light");
   const foreground = variable("foreground", dark ? "#cccccc" : "#333333");
   const background = variable("editor-background", dark ? "#1e1e1e" : "#ffffff");
-  const chart = Object.fromEntries(CHART_COLOURS.map((name) => [name, variable(`charts-${name}`, FALLBACK[name])])) as Record<ChartColour, string>;
+  // Some themes' chart colours are translucent, or too close to the background for a thin line.
+  const chartColour = (name: ChartColour): string => `rgb(${legible(toRgb(variable(`charts-${name}`, FALLBACK[name]), background), toRgb(background)).join()})`;
+  const chart = Object.fromEntries(CHART_COLOURS.map((name) => [name, chartColour(name)])) as Record<ChartColour, string>;
   const ground = { dark, highContrast };
   return {
     dark,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { diverging, lightness, MAP_SIZE, oklch, sequential, type ColourMap, type Rgb } from "../../../webview/plots/colour";
+import fc from "fast-check";
+import { contrast, diverging, legible, lightness, MAP_SIZE, oklch, sequential, type ColourMap, type Rgb } from "../../../webview/plots/colour";
 
 const grounds = [true, false].flatMap((dark) => [true, false].map((highContrast) => ({ dark, highContrast })));
 const at = (map: ColourMap, i: number): Rgb => [map[3 * i]!, map[3 * i + 1]!, map[3 * i + 2]!];
@@ -14,6 +15,22 @@ describe("colour maps", () => {
 
   it("makes colours of the lightness asked for, whatever chroma the gamut holds", () => {
     for (let hue = 0; hue < 360; hue += 15) for (const light of [0.25, 0.5, 0.75]) assert.ok(Math.abs(lightness(oklch(light, 0.3, hue)) - light) < 0.01);
+  });
+
+  it("measures contrast as WCAG does", () => {
+    assert.equal(contrast([0, 0, 0], [255, 255, 255]), 21);
+    // The grey that WCAG's own examples call the lightest with 4.5 : 1 on white.
+    assert.ok(Math.abs(contrast([118, 118, 118], [255, 255, 255]) - 4.54) < 0.01);
+  });
+
+  it("moves a theme's colour only where a line of it would not be seen", () => {
+    const component = fc.nat(255);
+    const colour = fc.tuple(component, component, component);
+    fc.assert(fc.property(colour, colour, (line, background) => {
+      const moved = legible(line, background);
+      assert.ok(contrast(moved, background) >= 3);
+      if (contrast(line, background) >= 3) assert.deepEqual(moved, line);
+    }));
   });
 
   for (const ground of grounds) {
