@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { foldedName, layerOf } from "../../src/checkpoint/structure";
 import { Sparkline } from "../plots/sparkline";
 import { Button, Link } from "../ui/button";
-import { formatBytes, formatInteger, formatShape, plural, visibleText } from "../ui/format";
+import { formatBytes, formatCount, formatInteger, formatShape, plural, visibleText } from "../ui/format";
 import { columnById, hasSpectrum, parametersOf, type Column } from "./columns";
 import { DepthPlot } from "./depth-plot";
 import { FindingLine } from "./finding-line";
@@ -42,7 +42,7 @@ export function GroupPage({ store, model, path, tensors }: { store: InspectStore
       <header class="page-header">
         <h2 class="page-title">{visibleText(path)}</h2>
         <p class="muted" title={`${formatInteger(parameters)} parameters, ${formatInteger(bytes)} bytes`}>
-          {plural(tensors.length, "tensor")} · {plural(parameters, "parameter")} · {formatBytes(bytes)}
+          {plural(tensors.length, "tensor")} · {formatCount(parameters)} parameters · {formatBytes(bytes)}
         </p>
         {!running && (
           <p class="page-actions">

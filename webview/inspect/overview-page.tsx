@@ -55,6 +55,7 @@ function Analysis({ store }: { store: InspectStore }) {
   const rows = store.rows.value;
   const results = store.results.value;
   const progress = store.progress.value;
+  if (progress?.running === true) return null;
   let open = 0;
   let bytes = 0;
   for (let i = 0; i < rows.length; i++) {
@@ -63,7 +64,6 @@ function Analysis({ store }: { store: InspectStore }) {
     open++;
     bytes += row.bytes;
   }
-  if (progress?.running === true) return null;
   if (open === 0) {
     return progress !== null && progress.failed.length > 0
       ? <p class="analysis muted">{plural(progress.failed.length, "tensor")} could not be analysed; the table says why.</p>

@@ -1,4 +1,4 @@
-import { formatInteger, plural } from "../ui/format";
+import { formatCount, formatInteger, plural } from "../ui/format";
 import { parametersOf } from "./columns";
 import { describeResult } from "./how";
 import type { InspectStore } from "./store";
@@ -37,7 +37,7 @@ function SelectionSummary({ store }: { store: InspectStore }) {
   return (
     <span class="status-selection" title={`${formatInteger(tensors)} tensors, ${formatInteger(parameters)} parameters`}>
       {compared > 0 && <span>comparing {compared} · </span>}
-      selection: {plural(tensors, "tensor")}, {plural(parameters, "parameter")}
+      selection: {plural(tensors, "tensor")}, {formatCount(parameters)} parameters
     </span>
   );
 }

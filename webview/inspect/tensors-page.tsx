@@ -96,7 +96,7 @@ export function TensorsPage({ store, model }: { store: InspectStore; model: Tree
         rowCount={tensors.length}
         row={(index) => {
           const tensor = tensors[index]!;
-          return { key: String(tensor), text: visibleText(rows[tensor]!.name), selected: tensor === selected, lit: tensor === hovered };
+          return { text: visibleText(rows[tensor]!.name), selected: tensor === selected, lit: tensor === hovered };
         }}
         cell={cell}
         sort={model.sort.value}

@@ -16,7 +16,7 @@ export function TitleStrip({ store, overview, onExport, onHelp }: { store: Inspe
       title: overview.architecture.from === "config" ? "Architecture, from config.json" : "Architecture, guessed from the tensors' names",
     }]),
     ...(overview.layers === null ? [] : [{ text: plural(overview.layers, "layer"), title: "Repeated layers" }]),
-    { text: plural(overview.parameters, "parameter"), title: `${formatInteger(overview.parameters)} parameters` },
+    { text: `${formatCount(overview.parameters)} parameters`, title: `${formatInteger(overview.parameters)} parameters` },
     { text: formatBytes(overview.bytes), title: `${formatInteger(overview.bytes)} bytes` },
     { text: dtypes.slice(0, 3).join(", ") + (dtypes.length > 3 ? ` +${formatCount(dtypes.length - 3)}` : ""), title: `Element types: ${dtypes.join(", ")}` },
   ];

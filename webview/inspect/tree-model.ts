@@ -1,7 +1,7 @@
 /** What tree and table show: filter, folding, order and columns, kept over reloads. */
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { compilePattern, type Pattern } from "../../src/checkpoint/pattern";
-import { formatShape } from "../ui/format";
+import { formatShape, plural } from "../ui/format";
 import { columnById, type Column } from "./columns";
 import type { InspectStore, Selection } from "./store";
 import { initialExpansion, visibleRows, type RowOrder, type VisibleRow } from "./tree/visible-rows";
@@ -106,7 +106,7 @@ export function createTreeModel(store: InspectStore): TreeModel {
 
   const shapeWidth = computed(() => {
     // Equal shapes are one array in the table, so that this looks at each once.
-    let longest = 0;
+    let longest = plural(store.rows.value.length, "tensor").length;
     for (const shape of new Set(store.rows.value.map((row) => row.shape))) longest = Math.max(longest, formatShape(shape).length);
     return Math.max(92, Math.min(190, 24 + 6.6 * longest));
   });

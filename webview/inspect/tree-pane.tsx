@@ -58,7 +58,6 @@ export function TreePane({ store, model, filterRef, gridRef }: {
   const describeRow = (index: number): GridRow => {
     const { node, depth, position, siblings } = rows[index]!;
     return {
-      key: node.id,
       text: visibleText(node.label),
       selected: isSelected(node, selection),
       lit: hovered >= 0 && (node.tensor === hovered || (node.kind === "folded" && node.tensors.includes(hovered))),

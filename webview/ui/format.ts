@@ -82,9 +82,9 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** `1 tensor`, `2 tensors`, with the count as `formatCount` writes it. */
+/** `1 tensor`, `499,860 tensors`, `1.20 M tensors`. */
 export function plural(count: number, singular: string, many = `${singular}s`): string {
-  return `${formatCount(count)} ${count === 1 ? singular : many}`;
+  return `${count < 1_000_000 ? grouped.format(count) : formatCount(count)} ${count === 1 ? singular : many}`;
 }
 
 /**

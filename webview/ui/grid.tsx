@@ -29,8 +29,6 @@ export interface GridColumn {
 }
 
 export interface GridRow {
-  /** Stable over scrolling and sorting. */
-  key: string;
   /** Plain text that typing finds. */
   text: string;
   selected: boolean;
@@ -106,7 +104,10 @@ export function Grid(props: GridProps) {
   }, []);
 
   useLayoutEffect(() => {
-    if (!takeFocus.current) return;
+    // Elements are used again for other rows as the grid scrolls: the focus stays with the row, not with the element.
+    const focused = document.activeElement;
+    const strayed = focused instanceof HTMLElement && focused.tabIndex < 0 && focused.closest(".grid-rows") !== null && scroller.current!.contains(focused);
+    if (!takeFocus.current && !strayed) return;
     takeFocus.current = false;
     scroller.current!.querySelector<HTMLElement>(".grid-rows [tabindex='0']")?.focus({ preventScroll: true });
   });
@@ -196,6 +197,7 @@ export function Grid(props: GridProps) {
   const at = windowAt(rowCount, ROW_HEIGHT, view.height, view.top);
   const width = columns.reduce((sum, column) => sum + column.width, 0);
   const template = columns.map((column, i) => (i === 0 ? `minmax(${column.width}px, 1fr)` : `${column.width}px`)).join(" ");
+  const slots = Math.ceil(view.height / ROW_HEIGHT) + 2;
   const drawn: number[] = [];
   // The row with the focus stays in the page when it is scrolled away: focus must not fall to the body.
   if (rowCount > 0 && active < at.first) drawn.push(active);
@@ -227,7 +229,7 @@ export function Grid(props: GridProps) {
               const row = props.row(i);
               return (
                 <div
-                  key={row.key}
+                  key={i < at.first || i >= at.last ? "away" : i % slots}
                   class={row.lit === true ? "grid-row grid-row-lit" : "grid-row"}
                   role="row"
                   data-index={i}
