@@ -36,7 +36,9 @@ export class LineProcess {
    */
   async next() {
     const ready = this.lines.shift();
-    const line = ready ?? (this.ended ? null : await new Promise((resolve) => this.waiting.push(resolve)));
+    if (ready !== undefined) return JSON.parse(ready);
+    if (this.ended) return null;
+    const line = await new Promise((/** @type {(line: string | null) => void} */ resolve) => this.waiting.push(resolve));
     return line === null ? null : JSON.parse(line);
   }
 

@@ -32,7 +32,8 @@ export async function startVsCode(options: HostOptions): Promise<VsCode> {
   const dataFolder = mkdtempSync(path.join(os.tmpdir(), "weight-loupe-host-"));
   const settings = { extension: path.resolve("."), trustAll: true, say: console.log, ...options, dataFolder };
   try {
-    return host.kind === "server" ? await startServer(settings) : await startDesktop(settings, host.executable ?? (await downloadAndUnzipVSCode(host.version)));
+    if (host.kind === "server") return await startServer(settings);
+    return startDesktop(settings, host.executable ?? (await downloadAndUnzipVSCode(host.version)));
   } catch (error) {
     rmSync(dataFolder, { recursive: true, force: true });
     throw error;

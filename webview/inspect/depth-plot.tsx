@@ -81,7 +81,7 @@ export function byKindAndLayer(kinds: Kinds, tensors?: readonly number[]): KindL
     if (layer < 0) return;
     const kind = kinds.kind[tensor]!;
     let layers = found.get(kind);
-    if (layers === undefined) found.set(kind, (layers = new Map()));
+    if (layers === undefined) found.set(kind, (layers = new Map<number, number[]>()));
     const group = layers.get(layer);
     if (group === undefined) layers.set(layer, [tensor]);
     else group.push(tensor);
