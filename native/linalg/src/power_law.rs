@@ -106,7 +106,7 @@ fn exponents(logs: &[f64]) -> Vec<f64> {
 /// `max_k |1 − (λ_k/λ_0)^(1−α) − k/n|` over the tail with logarithms `logs`; 1 for exponents that define no distribution
 /// (≤ 1 or infinite); some number ≥ `limit` as soon as it is certain that the distance is at least that.
 fn distance(logs: &[f64], alpha: f64, limit: f64) -> f64 {
-    if !(alpha > 1.0) || alpha.is_infinite() {
+    if alpha.is_nan() || alpha <= 1.0 || alpha.is_infinite() {
         return 1.0;
     }
     let n = logs.len() as f64;

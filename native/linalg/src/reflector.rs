@@ -80,9 +80,9 @@ pub(crate) fn make_reflector<T: Scalar, const FUSED: bool>(x: &mut [T]) -> (T, T
     let epsilon_squared = T::EPSILON * T::EPSILON;
     let mut tail = dot::<T, FUSED>(&x[1..], &x[1..]);
     let mut unscale = T::ONE;
-    if !(tail > T::MIN_POSITIVE / epsilon_squared) {
+    if tail <= T::MIN_POSITIVE / epsilon_squared {
         let largest = x[1..].iter().fold(T::ZERO, |m, v| if v.magnitude() > m { v.magnitude() } else { m });
-        if !(largest > epsilon_squared * x[0].magnitude() && largest > T::MIN_POSITIVE / T::EPSILON) {
+        if largest <= epsilon_squared * x[0].magnitude() || largest <= T::MIN_POSITIVE / T::EPSILON {
             let beta = x[0];
             x.fill(T::ZERO);
             x[0] = T::ONE;
