@@ -77,18 +77,19 @@ function MeasurePlot({ store, measure, tensors, onMeasure }: { store: InspectSto
   const rows = store.rows.value;
   const results = store.results.value;
   const scale = store.pageState<"linear" | "log">("spectralMeasureScale", "linear");
-  const series = useMemo(() => seriesByKind(store, measure, tensors), [rows, results, measure, tensors]);
+  const layered = useMemo(() => tensors.some((tensor) => layerOf(rows[tensor]!.name) !== null), [rows, tensors]);
+  const series = useMemo(() => seriesByKind(store, measure, tensors, layered), [rows, results, measure, tensors, layered]);
   const how = tensors.map((tensor) => results.get(tensor)?.spectrum?.how).find((made) => made !== undefined);
   const title = (
     <>
       <select aria-label="Measure" value={measure.id} onChange={(event) => onMeasure(event.currentTarget.value)}>
         {MEASURES.map(({ id, label, title: words }) => <option key={id} value={id} title={words}>{label}</option>)}
       </select>
-      <strong>by layer</strong>
+      <strong>{layered ? "by layer" : "by tensor"}</strong>
       <Choice label="Scale" value={scale.value} onChange={(value) => { scale.value = value; }} options={[{ value: "linear", text: "lin" }, { value: "log", text: "log" }]} />
     </>
   );
-  const label = `${measure.title} by layer`;
+  const label = `${measure.title} by ${layered ? "layer" : "tensor"}`;
   if (series.length === 0) return <PlotPlaceholder title={title} label={label}>No spectrum has been computed yet.</PlotPlaceholder>;
   return (
     <LinePlot
@@ -96,7 +97,7 @@ function MeasurePlot({ store, measure, tensors, onMeasure }: { store: InspectSto
       title={title}
       label={label}
       {...(how === undefined ? {} : { how: describeHow(how) })}
-      xTitle="layer"
+      xTitle={layered ? "layer" : "matrix, in file order"}
       yTitle={measure.label}
       logY={scale.value === "log"}
       series={series}
@@ -108,10 +109,10 @@ function MeasurePlot({ store, measure, tensors, onMeasure }: { store: InspectSto
   );
 }
 
-/** One line per kind; tensors outside of any layer are points left of layer 0. */
-function seriesByKind(store: InspectStore, measure: Column, tensors: readonly number[]) {
+/** One line per kind; tensors outside of any layer are points left of layer 0. Without layers, by place in the file. */
+function seriesByKind(store: InspectStore, measure: Column, tensors: readonly number[], layered: boolean) {
   const lines = new Map<string, { layer: number; value: number; tensor: number }[]>();
-  for (const tensor of tensors) {
+  for (const [place, tensor] of tensors.entries()) {
     const row = store.rows.value[tensor]!;
     const cell = measure.value(row, store.results.value.get(tensor));
     const value = cell === null ? NaN : toNumber(cell);
@@ -119,7 +120,7 @@ function seriesByKind(store: InspectStore, measure: Column, tensors: readonly nu
     const kind = kindOf(row.name, row.shape);
     const line = lines.get(kind) ?? [];
     lines.set(kind, line);
-    line.push({ layer: layerOf(row.name) ?? -1, value, tensor });
+    line.push({ layer: layered ? (layerOf(row.name) ?? -1) : place, value, tensor });
   }
   return [...lines].map(([kind, points]) => {
     points.sort((a, b) => a.layer - b.layer || a.tensor - b.tensor);

@@ -10,13 +10,15 @@ import { describeHow } from "./how";
 import { JobMessage } from "./job-message";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
-import { isSmall, jobKey, requestAll, requestHistogram, whyNothing } from "./tensor-page-requests";
+import { isSmall, jobKey, requestAll, requestHistogram } from "./tensor-page-requests";
 
 interface Settings {
   scale: "linear" | "log";
   counts: "linear" | "log";
   range: "full" | "central";
 }
+/** Beyond this, the arithmetic of an axis overflows. */
+const WIDEST = 1e300;
 const DEFAULTS: Settings = { scale: "linear", counts: "linear", range: "full" };
 
 export function DistributionPanel({ store, tensor }: { store: InspectStore; tensor: number }) {
@@ -53,8 +55,6 @@ export function DistributionPanel({ store, tensor }: { store: InspectStore; tens
     </>
   );
   const label = `Distribution of ${row.name}`;
-  const nothing = whyNothing(row);
-  if (nothing !== null) return <PlotPlaceholder title={title} label={label}>{nothing}</PlotPlaceholder>;
   if (job.state !== "done") {
     return (
       <PlotPlaceholder title={title} label={label}>
@@ -69,6 +69,9 @@ export function DistributionPanel({ store, tensor }: { store: InspectStore; tens
     );
   }
   const { value } = job;
+  if (scale === "linear" && !(toNumber(value.linear.high) - toNumber(value.linear.low) < WIDEST)) {
+    return <PlotPlaceholder title={title} label={label}>The values span too wide a range for a linear axis; log shows them.</PlotPlaceholder>;
+  }
   return (
     <Histogram
       id={`${row.name}-distribution`}

@@ -8,8 +8,8 @@ import type { InspectStore } from "./store";
 
 export type Job<T> =
   | { state: "idle" }
-  /** `since`: `performance.now()` at the start. */
-  | { state: "running"; since: number }
+  /** `since`: `performance.now()` at the start. `manner`: how it was asked to run, where there is a choice. */
+  | { state: "running"; since: number; manner?: string }
   | { state: "done"; value: T }
   | { state: "failed"; code: string; message: string };
 
@@ -30,11 +30,11 @@ export class Jobs {
   }
 
   /** Starts the job, also after it failed or was done. */
-  start<T>(key: string, run: (signal: AbortSignal) => Promise<T>): void {
+  start<T>(key: string, run: (signal: AbortSignal) => Promise<T>, manner?: string): void {
     const entry = this.#entry(key);
     entry.controller?.abort();
     const controller = (entry.controller = new AbortController());
-    entry.signal.value = { state: "running", since: performance.now() };
+    entry.signal.value = { state: "running", since: performance.now(), ...(manner === undefined ? {} : { manner }) };
     run(controller.signal).then(
       (value) => { if (entry.controller === controller) entry.signal.value = { state: "done", value }; },
       (error: unknown) => {

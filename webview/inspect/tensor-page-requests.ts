@@ -69,12 +69,12 @@ export function requestSpectrum(store: InspectStore, tensor: number, mode: Spect
     if (mode === "exact" && !fromCache) timedSpectra.push({ operations: spectrumOperations(spectrum.rows, spectrum.columns, mode), seconds });
     store.addResults([{ tensor, spectrum }]);
     return spectrum;
-  });
+  }, mode);
 }
 
 /** Why there is nothing to compute for this tensor; null when there is. */
 export function whyNothing(row: TableRow): string | null {
-  if (row.unreadable !== undefined) return row.unreadable;
+  if (row.unreadable !== undefined) return `Not analysed: ${row.unreadable}.`;
   return parametersOf(row.shape) === 0 ? "This tensor has no elements." : null;
 }
 

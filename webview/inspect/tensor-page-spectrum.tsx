@@ -13,7 +13,7 @@ import { JobMessage } from "./job-message";
 import { estimateSeconds, spectrumOperations } from "./spectrum-cost";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
-import { jobKey, matrixShape, requestSpectrum, timedSpectra, whyNothing } from "./tensor-page-requests";
+import { jobKey, matrixShape, requestSpectrum, timedSpectra } from "./tensor-page-requests";
 
 const TOP: SpectrumMode = "top:16";
 
@@ -32,8 +32,9 @@ export function SpectrumPanel({ store, tensor }: { store: InspectStore; tensor: 
     </>
   );
   const label = `Singular spectrum of ${row.name}`;
-  const nothing = row.unreadable ?? (row.shape.length < 2 ? `A ${row.shape.length === 0 ? "scalar" : "vector"} has no spectrum.` : hasSpectrum(row.shape) ? null : whyNothing(row));
-  if (nothing !== null) return <PlotPlaceholder title={<strong>spectrum</strong>} label={label}>{nothing}</PlotPlaceholder>;
+  if (!hasSpectrum(row.shape)) {
+    return <PlotPlaceholder title={<strong>spectrum</strong>} label={label}>A {row.shape.length === 0 ? "scalar" : "vector"} has no spectrum.</PlotPlaceholder>;
+  }
 
   const { rows, columns } = matrixShape(row.shape);
   const seconds = (mode: SpectrumMode): number => estimateSeconds(spectrumOperations(rows, columns, mode), timedSpectra);
@@ -51,12 +52,12 @@ export function SpectrumPanel({ store, tensor }: { store: InspectStore; tensor: 
               <Button title="All singular values in f64" onClick={() => requestSpectrum(store, tensor, "exact")}>Exact ({about("exact")})</Button>
               <Button secondary title="All singular values in f32, to about 1e-5 of the largest" onClick={() => requestSpectrum(store, tensor, "fast")}>Fast ({about("fast")})</Button>
               {Math.min(rows, columns) > 64 && (
-                <Button secondary title="The 16 largest by block Krylov iteration, with residuals" onClick={() => requestSpectrum(store, tensor, TOP)}>Top 16 ({about(TOP)})</Button>
+                <Button secondary title="The 16 largest by block Krylov iteration, with residuals; where the spectrum has no gap after them, all are computed" onClick={() => requestSpectrum(store, tensor, TOP)}>Top 16 ({about(TOP)})</Button>
               )}
             </span>
           </>
         ) : (
-          <JobMessage job={job} busy="Computing singular values" estimate={seconds("exact")} onRetry={() => requestSpectrum(store, tensor, "exact")} onStop={() => jobsOf(store).stop(key)} />
+          <JobMessage job={job} busy="Computing singular values" estimate={seconds(job.state === "running" && job.manner !== undefined ? (job.manner as SpectrumMode) : "exact")} onRetry={() => requestSpectrum(store, tensor, "exact")} onStop={() => jobsOf(store).stop(key)} />
         )}
       </PlotPlaceholder>
     );

@@ -14,7 +14,6 @@ import { JobMessage } from "./job-message";
 import { AxisPicker } from "./axis-picker";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
-import { whyNothing } from "./tensor-page-requests";
 
 /** Elements the host gives in one answer; longer vectors are drawn as a picture of one row. */
 const MOST_VALUES = 16_384;
@@ -27,8 +26,6 @@ interface Kept {
 
 export function ValuesPanel({ store, tensor }: { store: InspectStore; tensor: number }) {
   const row = store.rows.value[tensor]!;
-  const nothing = whyNothing(row);
-  if (nothing !== null) return <PlotPlaceholder title={<strong>values</strong>} label={`Values of ${row.name}`}>{nothing}</PlotPlaceholder>;
   if (row.shape.length === 1 && row.shape[0]! <= MOST_VALUES) return <VectorPanel store={store} tensor={tensor} row={row} />;
   return <MatrixPanel key={row.shape.join()} store={store} tensor={tensor} row={row} />;
 }

@@ -11,7 +11,8 @@ import { loadSnippet } from "./snippet";
 import type { InspectStore } from "./store";
 import { DistributionPanel } from "./tensor-page-distribution";
 import { SpectrumFigures, StatisticsFigures } from "./tensor-page-figures";
-import { requestAutomatically, whyNothing } from "./tensor-page-requests";
+import { jobsOf } from "./tensor-page-jobs";
+import { jobKey, requestAutomatically, whyNothing } from "./tensor-page-requests";
 import { SpectrumPanel } from "./tensor-page-spectrum";
 import { NormStrips, SiblingStrip } from "./tensor-page-strips";
 import { ValuesPanel } from "./tensor-page-values";
@@ -25,7 +26,17 @@ export function TensorPage({ store, tensor }: { store: InspectStore; tensor: num
     if (result !== undefined) store.status.value = describeResult(result);
   }, [result]);
   if (row === undefined || overview === null) return null;
-  const computable = whyNothing(row) === null;
+  const nothing = whyNothing(row);
+  if (nothing !== null) {
+    return (
+      <article class="tensor-page" key={tensor} aria-label={`Tensor ${visibleText(row.name)}`}>
+        <Header store={store} tensor={tensor} />
+        <p class="remark" role="note">{nothing}</p>
+      </article>
+    );
+  }
+  // Values that have no spectrum (NaN among them) have no figures of one either; the panel says why.
+  const spectral = hasSpectrum(row.shape) && (result?.spectrum !== undefined || jobsOf(store).of(jobKey.spectrum(tensor)).value.state !== "failed");
   return (
     <article class="tensor-page" key={tensor} aria-label={`Tensor ${visibleText(row.name)}`}>
       <Header store={store} tensor={tensor} />
@@ -34,18 +45,14 @@ export function TensorPage({ store, tensor }: { store: InspectStore; tensor: num
         <ValuesPanel store={store} tensor={tensor} />
         <SpectrumPanel store={store} tensor={tensor} />
       </div>
-      {computable && (
-        <div class="tensor-figures">
-          <StatisticsFigures store={store} statistics={result?.statistics} />
-          {hasSpectrum(row.shape) && <SpectrumFigures store={store} spectrum={result?.spectrum} />}
-        </div>
-      )}
-      {computable && (
-        <div class="tensor-strips">
-          <NormStrips store={store} tensor={tensor} />
-          <SiblingStrip store={store} tensor={tensor} />
-        </div>
-      )}
+      <div class="tensor-figures">
+        <StatisticsFigures store={store} statistics={result?.statistics} />
+        {spectral && <SpectrumFigures store={store} spectrum={result?.spectrum} />}
+      </div>
+      <div class="tensor-strips">
+        <NormStrips store={store} tensor={tensor} />
+        <SiblingStrip store={store} tensor={tensor} />
+      </div>
     </article>
   );
 }
@@ -85,7 +92,6 @@ function Header({ store, tensor }: { store: InspectStore; tensor: number }) {
           {row.sharedWith.length > 5 && ` and ${row.sharedWith.length - 5} more`}.
         </p>
       )}
-      {row.unreadable !== undefined && <p class="remark remark-warning" role="alert">Values cannot be shown: {row.unreadable}</p>}
     </header>
   );
 }
