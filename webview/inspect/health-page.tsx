@@ -5,11 +5,11 @@ import { toWireError } from "../../src/protocol/rpc";
 import { Button, Link } from "../ui/button";
 import { formatBytes, plural, visibleText } from "../ui/format";
 import { FindingLine } from "./finding-line";
+import { groupByRule } from "./group-by-rule";
 import { explainRule } from "./rules";
 import type { InspectStore } from "./store";
 
 const MOST_PER_RULE = 12;
-const RANK: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 
 export function HealthPage({ store }: { store: InspectStore }) {
   const findings = store.findings.value;
@@ -92,18 +92,4 @@ function sameSizedBytes(store: InspectStore): number {
   let total = 0;
   for (const { count, bytes } of seen.values()) if (count > 1) total += count * bytes;
   return total;
-}
-
-/** Rules by their worst finding, then by how many there are. */
-export function groupByRule(findings: readonly Finding[]): { rule: string; severity: Severity; list: Finding[] }[] {
-  const groups = new Map<string, { rule: string; severity: Severity; list: Finding[] }>();
-  for (const finding of findings) {
-    const group = groups.get(finding.rule);
-    if (group === undefined) groups.set(finding.rule, { rule: finding.rule, severity: finding.severity, list: [finding] });
-    else {
-      group.list.push(finding);
-      if (RANK[finding.severity] < RANK[group.severity]) group.severity = finding.severity;
-    }
-  }
-  return [...groups.values()].sort((a, b) => RANK[a.severity] - RANK[b.severity] || b.list.length - a.list.length);
 }

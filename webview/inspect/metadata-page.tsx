@@ -2,6 +2,7 @@
 import { IconButton } from "../ui/button";
 import { formatInteger, plural, visibleText } from "../ui/format";
 import { Icon } from "../ui/icon";
+import { prettyJson } from "./pretty-json";
 import type { InspectStore } from "./store";
 
 /** Longer values are folded; longer still are cut on screen (copying is whole). */
@@ -74,16 +75,6 @@ function Entry({ store, name, text }: { store: InspectStore; name: string; text:
       <td><IconButton icon="copy" label={`Copy the value of ${visibleText(name)}`} onClick={() => store.copy(text, "the value")} /></td>
     </tr>
   );
-}
-
-/** JSON objects and arrays, indented; null for anything else. */
-export function prettyJson(text: string): string | null {
-  if (!/^\s*[[{]/.test(text)) return null;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return null;
-  }
 }
 
 /** Line ends stay line ends; everything else that cannot be seen is written as an escape. */

@@ -3,7 +3,7 @@ import "./tensor-page.css";
 import { useEffect } from "preact/hooks";
 import { kindOf } from "../../src/checkpoint/structure";
 import { IconButton, Link } from "../ui/button";
-import { formatBytes, formatCount, formatInteger, formatShape, visibleText } from "../ui/format";
+import { formatBytes, formatInteger, formatShape, plural, visibleText } from "../ui/format";
 import { Name } from "../ui/name";
 import { hasSpectrum, parametersOf } from "./columns";
 import { describeResult } from "./how";
@@ -74,7 +74,7 @@ function Header({ store, tensor }: { store: InspectStore; tensor: number }) {
       <p class="tensor-facts">
         <span>{formatShape(row.shape)}</span>
         <span>{visibleText(row.dtype)}</span>
-        <span title={`${formatInteger(parameters)} parameters`}>{formatCount(parameters)} parameters</span>
+        <span title={`${formatInteger(parameters)} parameters`}>{plural(parameters, "parameter")}</span>
         <span title={`${formatInteger(row.bytes)} bytes`}>{formatBytes(row.bytes)}</span>
         <span title={file?.path ?? ""}>
           {files.length > 1 ? `shard ${row.file + 1} of ${files.length}` : null}
