@@ -18,7 +18,7 @@ export function DepthPlot({ store, id, tensors }: { store: InspectStore; id: str
   const values = store.values.value;
   const layered = useMemo(() => (kinds === null ? [] : byKindAndLayer(kinds, tensors)), [kinds, tensors]);
   const series = useMemo(() => drawSeries(layered, column, values), [layered, column, values, results]);
-  if (kinds !== null && layered.length === 0) return null;
+  if (layered.length === 0) return null;
   const drawn = series.filter((line) => line.y.some((y) => y !== null));
   const title = (
     <>

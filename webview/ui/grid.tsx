@@ -212,6 +212,8 @@ export function Grid(props: GridProps) {
       aria-label={props.label}
       aria-rowcount={rowCount + 1}
       aria-colcount={columns.length}
+      tabIndex={-1}
+      onFocus={(event) => { if (event.target === event.currentTarget) moveTo(active, cursor.column, true); }}
       onScroll={(event) => setView({ top: event.currentTarget.scrollTop, height: view.height })}
       onKeyDown={onKeyDown}
       onClick={onClick}
