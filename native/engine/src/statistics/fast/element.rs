@@ -1,6 +1,6 @@
 //! The element types that have kernels.
 
-use super::brackets::Bounds;
+use super::brackets::{Bounds, Sieve};
 use super::{Pivot, Sums, portable};
 use crate::statistics::summary::Classes;
 
@@ -12,12 +12,17 @@ pub trait Element: 'static {
     fn key(bytes: &[u8]) -> i32;
     /// The value of a key.
     fn from_key(key: i32) -> f32;
-    /// Whether a finite value is subnormal.
-    fn is_subnormal(value: f32) -> bool;
+    /// Most elements of a sample: more cost time, and save time on elements inside brackets.
+    const LARGEST_SAMPLE: u64;
+    /// Zeros and subnormals have the keys `-SMALL_KEYS .. SMALL_KEYS`.
+    const SMALL_KEYS: i32;
     /// Adds up elements about `pivot`.
     fn measure(bytes: &[u8], pivot: Pivot) -> Sums;
-    /// Counts the elements at or above each bracket's lower end, and appends the keys of those inside a bracket.
-    fn bracket(bytes: &[u8], bounds: &Bounds, at_or_above: &mut [u64; 9], inside: &mut Vec<i32>);
+    /// Appends the elements that the sieve holds back, and adds to `below` how many of all are below each of its
+    /// brackets. At most `BLOCK` elements.
+    fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>);
+    /// Appends the keys of the elements inside a bracket, and adds to `below` how many are below each.
+    fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>);
 }
 
 /// Whether the kernels for AVX-512 were compiled in and can run.
@@ -58,8 +63,18 @@ fn order16(bits: i16) -> i16 {
 /// IEEE 754 binary32.
 pub struct F32;
 
+impl F32 {
+    /// The value of a bracket's end; keys beyond all values are infinite.
+    #[cfg(avx512)]
+    pub fn bound(key: i32) -> f32 {
+        Self::from_key(key.clamp(order32(f32::NEG_INFINITY.to_bits() as i32), f32::INFINITY.to_bits() as i32))
+    }
+}
+
 impl Element for F32 {
     const WIDTH: usize = 4;
+    const LARGEST_SAMPLE: u64 = 1 << 20;
+    const SMALL_KEYS: i32 = 1 << 23;
 
     #[inline(always)]
     fn key(bytes: &[u8]) -> i32 {
@@ -71,11 +86,6 @@ impl Element for F32 {
         f32::from_bits(order32(key) as u32)
     }
 
-    #[inline(always)]
-    fn is_subnormal(value: f32) -> bool {
-        value.is_subnormal()
-    }
-
     fn measure(bytes: &[u8], pivot: Pivot) -> Sums {
         #[cfg(avx512)]
         if has_wide_vectors() {
@@ -85,23 +95,34 @@ impl Element for F32 {
         portable::measure::<Self>(bytes, pivot)
     }
 
-    fn bracket(bytes: &[u8], bounds: &Bounds, at_or_above: &mut [u64; 9], inside: &mut Vec<i32>) {
+    fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) {
         #[cfg(avx512)]
         if has_wide_vectors() {
             // SAFETY: the processor has the features.
-            return unsafe { super::wide_vectors::bracket_32(bytes, bounds, at_or_above, inside) };
+            return unsafe { super::wide_vectors::filter_f32(bytes, sieve, below, chosen) };
         }
-        portable::bracket::<Self>(bytes, bounds, at_or_above, inside);
+        portable::filter::<Self>(bytes, sieve, below, chosen);
+    }
+
+    fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) {
+        #[cfg(avx512)]
+        if has_wide_vectors() {
+            // SAFETY: the processor has the features.
+            return unsafe { super::wide_vectors::bracket_f32(bytes, bounds, below, inside) };
+        }
+        portable::bracket::<Self>(bytes, bounds, below, inside);
     }
 }
 
 macro_rules! half {
-    ($(#[$doc:meta])* $name:ident, $float:ty, $measure:ident, $least_normal:expr) => {
+    ($(#[$doc:meta])* $name:ident, $float:ty, $measure:ident, $mantissa:literal) => {
         $(#[$doc])*
         pub struct $name;
 
         impl Element for $name {
             const WIDTH: usize = 2;
+            const LARGEST_SAMPLE: u64 = 1 << 17;
+            const SMALL_KEYS: i32 = 1 << $mantissa;
 
             #[inline(always)]
             fn key(bytes: &[u8]) -> i32 {
@@ -113,11 +134,6 @@ macro_rules! half {
                 <$float>::from_bits(order16(key as i16) as u16).to_f32()
             }
 
-            #[inline(always)]
-            fn is_subnormal(value: f32) -> bool {
-                value != 0.0 && value.abs() < $least_normal
-            }
-
             fn measure(bytes: &[u8], pivot: Pivot) -> Sums {
                 #[cfg(avx512)]
                 if has_wide_vectors() {
@@ -127,13 +143,22 @@ macro_rules! half {
                 portable::measure::<Self>(bytes, pivot)
             }
 
-            fn bracket(bytes: &[u8], bounds: &Bounds, at_or_above: &mut [u64; 9], inside: &mut Vec<i32>) {
+            fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) {
                 #[cfg(avx512)]
                 if has_wide_vectors() {
                     // SAFETY: the processor has the features.
-                    return unsafe { super::wide_vectors::bracket_16(bytes, bounds, at_or_above, inside) };
+                    return unsafe { super::wide_vectors::filter_16::<Self>(bytes, sieve, below, chosen) };
                 }
-                portable::bracket::<Self>(bytes, bounds, at_or_above, inside);
+                portable::filter::<Self>(bytes, sieve, below, chosen);
+            }
+
+            fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) {
+                #[cfg(avx512)]
+                if has_wide_vectors() {
+                    // SAFETY: the processor has the features.
+                    return unsafe { super::wide_vectors::bracket_16::<Self>(bytes, bounds, below, inside) };
+                }
+                portable::bracket::<Self>(bytes, bounds, below, inside);
             }
         }
     };
@@ -144,12 +169,12 @@ half!(
     Bf16,
     half::bf16,
     measure_bf16,
-    f32::MIN_POSITIVE
+    7
 );
 half!(
     /// IEEE 754 binary16.
     F16,
     half::f16,
     measure_f16,
-    half::f16::MIN_POSITIVE.to_f32()
+    10
 );

@@ -16,9 +16,8 @@ mod wide_vectors;
 use super::summary::{Classes, Moments};
 use crate::context::Context;
 use crate::error::Result;
-use crate::tensor::{Dtype, Tensor};
+use crate::tensor::{Dtype, Reader, Tensor};
 use crate::tiles;
-use brackets::Bounds;
 use element::{Bf16, Element, F16, F32};
 use kept::{Codes, Keep, Values};
 use sample::Sample;
@@ -53,37 +52,35 @@ struct Pivot {
 }
 
 /// What the kernels add up over a block of elements.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     /// Σ((x − pivot)·scale)^k for k = 1 … 4.
     powers: [f64; 4],
     /// Σ|x|·scale.
     l1: f64,
-    min: f32,
-    max: f32,
-    zeros: u64,
-    /// Zeros and subnormals.
-    small: u64,
-    /// False when an element is NaN or infinite; nothing else here means anything then.
-    finite: bool,
-}
-
-impl Default for Sums {
-    fn default() -> Self {
-        Self { powers: [0.0; 4], l1: 0.0, min: f32::INFINITY, max: f32::NEG_INFINITY, zeros: 0, small: 0, finite: true }
-    }
 }
 
 impl Sums {
     fn add(&mut self, other: &Self) {
         self.powers.iter_mut().zip(other.powers).for_each(|(sum, other)| *sum += other);
         self.l1 += other.l1;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
-        self.zeros += other.zeros;
-        self.small += other.small;
-        self.finite &= other.finite;
     }
+
+    /// False when an element is NaN or infinite (or too far from the pivot for f32).
+    fn is_finite(&self) -> bool {
+        self.powers[0].is_finite()
+    }
+}
+
+/// What the elements held back by the sieve say about all.
+#[derive(Clone, Copy, Debug)]
+struct Survey {
+    /// Keys of the least and the greatest element.
+    min: i32,
+    max: i32,
+    zeros: u64,
+    /// Zeros and subnormals.
+    small: u64,
 }
 
 /// Scans `tensor`; `None` when another way is better: a type or processor without kernels for it, a small tensor, or
@@ -106,72 +103,115 @@ pub fn scan(tensor: &Tensor, context: &Context) -> Result<Option<Scan>> {
 
 /// What one worker holds.
 struct Worker<'a, K> {
-    reader: crate::tensor::Reader<'a>,
+    reader: Reader<'a>,
     /// Finite elements of a block that has others too.
     compacted: Vec<u8>,
-    /// Keys inside the brackets, of one tile.
-    keys: Vec<i32>,
-    /// For each bracket, how many elements are at or above its lower end.
-    at_or_above: [u64; 9],
+    /// Elements of one tile that the sieve held back, and the keys of those inside brackets.
+    chosen: Vec<u8>,
+    inside: Vec<i32>,
+    counts: Counts,
     kept: K,
+}
+
+/// Counts that need no order.
+#[derive(Clone, Copy)]
+struct Counts {
+    /// Elements below each middle bracket.
+    middle: [u64; 3],
+    /// Elements held back, and those of them below each bracket.
+    chosen: u64,
+    tails: [u64; 9],
+    survey: Survey,
+    classes: Classes,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            middle: [0; 3],
+            chosen: 0,
+            tails: [0; 9],
+            survey: Survey { min: i32::MAX, max: i32::MIN, zeros: 0, small: 0 },
+            classes: Classes::default(),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.middle.iter_mut().zip(other.middle).for_each(|(sum, part)| *sum += part);
+        self.tails.iter_mut().zip(other.tails).for_each(|(sum, part)| *sum += part);
+        self.chosen += other.chosen;
+        self.survey.min = self.survey.min.min(other.survey.min);
+        self.survey.max = self.survey.max.max(other.survey.max);
+        self.survey.zeros += other.survey.zeros;
+        self.survey.small += other.survey.small;
+        self.classes.add(&other.classes);
+    }
 }
 
 fn scan_elements<E: Element, K: Keep>(tensor: &Tensor, context: &Context) -> Result<Option<Scan>> {
     let sample = Sample::draw::<E>(tensor, context)?;
-    let (Some(pivot), bounds) = (sample.pivot(), sample.bounds()) else { return Ok(None) };
+    let Some(pivot) = sample.pivot() else { return Ok(None) };
+    let bounds = sample.bounds();
+    drop(sample);
+    let sieve = bounds.sieve();
     let init = || Worker {
         reader: tensor.reader(),
         compacted: Vec::new(),
-        keys: Vec::new(),
-        at_or_above: [0; 9],
+        chosen: Vec::new(),
+        inside: Vec::new(),
+        counts: Counts::new(),
         kept: K::new(&bounds, context.threads),
     };
-    let (workers, parts) = tiles::for_each(context, tensor.count(), TILE, init, |worker, tile| {
+    let (workers, sums) = tiles::for_each(context, tensor.count(), TILE, init, |worker, tile| {
         let bytes = worker.reader.elements(tile.start, (tile.end - tile.start) as usize)?;
-        worker.keys.clear();
+        let counts = &mut worker.counts;
+        worker.chosen.clear();
+        worker.inside.clear();
         let mut sums = Sums::default();
-        let mut classes = Classes::default();
         for block in bytes.chunks(BLOCK * E::WIDTH) {
             let mut block = block;
             let mut part = E::measure(block, pivot);
-            if !part.finite {
-                element::compact::<E>(block, &mut classes, &mut worker.compacted);
+            if !part.is_finite() {
+                element::compact::<E>(block, &mut counts.classes, &mut worker.compacted);
                 block = &worker.compacted;
                 part = E::measure(block, pivot);
             }
             sums.add(&part);
-            E::bracket(block, &bounds, &mut worker.at_or_above, &mut worker.keys);
+            E::filter(block, &sieve, &mut counts.middle, &mut worker.chosen);
         }
-        classes.zeros = sums.zeros;
-        classes.subnormals = sums.small - sums.zeros;
-        worker.kept.keep(&worker.keys);
-        Ok((sums, classes))
+        counts.chosen += (worker.chosen.len() / E::WIDTH) as u64;
+        portable::survey::<E>(&worker.chosen, &mut counts.survey);
+        E::bracket(&worker.chosen, &bounds, &mut counts.tails, &mut worker.inside);
+        worker.kept.keep(&worker.inside);
+        Ok(sums)
     })?;
-    let mut sums = Sums::default();
-    let mut classes = Classes::default();
-    for (part, kinds) in &parts {
-        sums.add(part);
-        classes.add(kinds);
-    }
-    let finite = tensor.count() - classes.non_finite();
-    let Some(moments) = moments(&sums, pivot, finite) else { return Ok(None) };
-    let mut at_or_above = [0; 9];
+    let total = sums.iter().fold(Sums::default(), |mut total, part| {
+        total.add(part);
+        total
+    });
+    let mut counts = Counts::new();
     let mut kept = Vec::with_capacity(workers.len());
     for worker in workers {
-        at_or_above.iter_mut().zip(worker.at_or_above).for_each(|(sum, part)| *sum += part);
+        counts.add(&worker.counts);
         kept.push(worker.kept);
     }
-    let quantiles = brackets::quantiles::<E, K>(&bounds, &at_or_above, finite, kept);
-    Ok(Some(Scan { classes, range: (finite > 0).then_some((sums.min.into(), sums.max.into())), moments, quantiles }))
+    let finite = tensor.count() - counts.classes.non_finite();
+    let range = [counts.survey.min, counts.survey.max].map(|key| f64::from(E::from_key(key)));
+    let Some(moments) = moments(&total, range, pivot, finite) else { return Ok(None) };
+    let below = brackets::below_brackets(finite, counts.middle, counts.chosen, counts.tails);
+    let quantiles = brackets::quantiles::<E, K>(&bounds, &below, finite, kept);
+    let survey = counts.survey;
+    let classes = Classes { zeros: survey.zeros, subnormals: survey.small - survey.zeros, ..counts.classes };
+    Ok(Some(Scan { classes, range: (finite > 0).then_some((range[0], range[1])), moments, quantiles }))
 }
 
-/// Moments about the mean of `n` elements; `None` when f32 or the pivot cost too many digits.
-fn moments(sums: &Sums, pivot: Pivot, n: u64) -> Option<Moments> {
+/// Moments about the mean of `n` elements between the ends of `range`; `None` when f32 or the pivot cost too many digits.
+fn moments(sums: &Sums, range: [f64; 2], pivot: Pivot, n: u64) -> Option<Moments> {
     if n == 0 {
         return Some(Moments::default());
     }
     let (center, scale) = (f64::from(pivot.value), f64::from(pivot.scale));
-    let deviation = [sums.min, sums.max].map(|x| (f64::from(x) - center).abs() * scale);
+    let deviation = range.map(|x| (x - center).abs() * scale);
     if deviation[0].max(deviation[1]) > LARGEST_DEVIATION {
         return None;
     }

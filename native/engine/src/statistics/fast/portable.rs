@@ -1,13 +1,13 @@
 //! The kernels in plain Rust, in fixed lanes that compilers turn into vectors.
 
-use super::brackets::Bounds;
+use super::brackets::{Bounds, Sieve};
 use super::element::Element;
-use super::{Pivot, Sums};
+use super::{Pivot, Sums, Survey};
 
 /// Elements added up side by side.
 const LANES: usize = 16;
 /// Elements of each lane added in f32 before the sums move on to f64.
-const SHORT: usize = 32;
+const SHORT: usize = 16;
 /// Elements bracketed at once.
 const BATCH: usize = 64;
 
@@ -35,85 +35,134 @@ with_avx2!(
     pub fn measure(bytes: &[u8], pivot: Pivot) -> Sums = measure_lanes
 );
 with_avx2!(
+    /// `Element::filter`.
+    pub fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) = filter_batches
+);
+with_avx2!(
     /// `Element::bracket`.
-    pub fn bracket(bytes: &[u8], bounds: &Bounds, at_or_above: &mut [u64; 9], inside: &mut Vec<i32>) = bracket_batches
+    pub fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) = bracket_batches
+);
+with_avx2!(
+    /// Adds elements to what is known of the extremes and of small elements.
+    pub fn survey(bytes: &[u8], survey: &mut Survey) = survey_batches
 );
 
 #[inline(always)]
 fn measure_lanes<E: Element>(bytes: &[u8], pivot: Pivot) -> Sums {
     let offset = pivot.value * pivot.scale;
-    let (mut first, mut powers, mut l1) = ([0f64; LANES], [[0f64; LANES]; 3], [0f64; LANES]);
-    let (mut min, mut max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
-    let (mut zeros, mut small, mut broken) = ([0u32; LANES], [0u32; LANES], [0u32; LANES]);
+    let (mut first, mut long) = ([0f64; LANES], [[0f64; LANES]; 4]);
     for run in bytes.chunks(LANES * SHORT * E::WIDTH) {
-        let (mut short, mut short_l1) = ([[0f32; LANES]; 3], [0f32; LANES]);
-        for group in run.chunks(LANES * E::WIDTH) {
-            // Lanes beyond the end hold the pivot, which adds nothing to the powers; what it adds elsewhere is undone.
-            let mut x = [pivot.value; LANES];
+        let mut short = [[0f32; LANES]; 4];
+        let groups = run.chunks_exact(LANES * E::WIDTH);
+        for element in groups.remainder().chunks_exact(E::WIDTH) {
+            add_element(E::from_key(E::key(element)), pivot, offset, &mut first, &mut short, 0);
+        }
+        for group in groups {
+            let mut x = [0f32; LANES];
             for (x, element) in x.iter_mut().zip(group.chunks_exact(E::WIDTH)) {
                 *x = E::from_key(E::key(element));
             }
-            let present = group.len() / E::WIDTH;
             for lane in 0..LANES {
-                let counted = u32::from(lane < present);
-                let magnitude = x[lane].abs();
-                let d = x[lane] * pivot.scale - offset;
-                let square = d * d;
-                first[lane] += f64::from(d);
-                short[0][lane] += square;
-                short[1][lane] += square * d;
-                short[2][lane] += square * square;
-                short_l1[lane] += if lane < present { magnitude * pivot.scale } else { 0.0 };
-                let (low, high) = if lane < present { (x[lane], x[lane]) } else { (f32::INFINITY, f32::NEG_INFINITY) };
-                min[lane] = if low < min[lane] { low } else { min[lane] };
-                max[lane] = if high > max[lane] { high } else { max[lane] };
-                zeros[lane] += counted & u32::from(magnitude == 0.0);
-                small[lane] += counted & u32::from(magnitude == 0.0 || E::is_subnormal(x[lane]));
-                broken[lane] |= counted & u32::from(!magnitude.is_finite());
+                add_element(x[lane], pivot, offset, &mut first, &mut short, lane);
             }
         }
-        for lane in 0..LANES {
-            (0..3).for_each(|power| powers[power][lane] += f64::from(short[power][lane]));
-            l1[lane] += f64::from(short_l1[lane]);
+        for (long, short) in long.iter_mut().flatten().zip(short.iter().flatten()) {
+            *long += f64::from(*short);
         }
     }
     let sum = |lanes: &[f64; LANES]| lanes.iter().sum::<f64>();
-    Sums {
-        powers: [sum(&first), sum(&powers[0]), sum(&powers[1]), sum(&powers[2])],
-        l1: sum(&l1),
-        min: min.into_iter().fold(f32::INFINITY, f32::min),
-        max: max.into_iter().fold(f32::NEG_INFINITY, f32::max),
-        zeros: zeros.iter().copied().map(u64::from).sum(),
-        small: small.iter().copied().map(u64::from).sum(),
-        finite: broken == [0; LANES],
+    Sums { powers: [sum(&first), sum(&long[0]), sum(&long[1]), sum(&long[2])], l1: sum(&long[3]) }
+}
+
+#[inline(always)]
+fn add_element(
+    x: f32,
+    pivot: Pivot,
+    offset: f32,
+    first: &mut [f64; LANES],
+    short: &mut [[f32; LANES]; 4],
+    lane: usize,
+) {
+    let d = x * pivot.scale - offset;
+    let square = d * d;
+    first[lane] += f64::from(d);
+    short[0][lane] += square;
+    short[1][lane] += square * d;
+    short[2][lane] += square * square;
+    short[3][lane] += x.abs() * pivot.scale;
+}
+
+/// The keys of at most `BATCH` elements; the rest is 0.
+#[inline(always)]
+fn keys<E: Element>(batch: &[u8]) -> [i32; BATCH] {
+    let mut keys = [0i32; BATCH];
+    for (key, element) in keys.iter_mut().zip(batch.chunks_exact(E::WIDTH)) {
+        *key = E::key(element);
+    }
+    keys
+}
+
+/// Marks the keys inside `low .. high`; answers how many are below.
+#[inline(always)]
+fn mark(keys: &[i32], low: i32, high: i32, within: &mut [i32; BATCH]) -> u64 {
+    let mut below = 0;
+    for (&key, within) in keys.iter().zip(within) {
+        below += i32::from(key < low);
+        *within |= i32::from(key >= low) & i32::from(key < high);
+    }
+    below as u64
+}
+
+#[inline(always)]
+fn filter_batches<E: Element>(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) {
+    for batch in bytes.chunks(BATCH * E::WIDTH) {
+        let keys = keys::<E>(batch);
+        let keys = &keys[..batch.len() / E::WIDTH];
+        let mut within = [0i32; BATCH];
+        for (&key, within) in keys.iter().zip(&mut within) {
+            let tail = i32::from(key < sieve.lower_tail) | i32::from(key >= sieve.upper_tail);
+            *within = tail | (i32::from(key >= -E::SMALL_KEYS) & i32::from(key < E::SMALL_KEYS));
+        }
+        for ((&low, &high), below) in sieve.low.iter().zip(&sieve.high).zip(below.iter_mut()) {
+            *below += mark(keys, low, high, &mut within);
+        }
+        // Copies every element and moves on past those held back: no branch to mispredict.
+        let mut kept = [0u8; 4 * BATCH];
+        let mut end = 0;
+        for (element, within) in batch.chunks_exact(E::WIDTH).zip(within) {
+            kept[end..end + E::WIDTH].copy_from_slice(element);
+            end += within as usize * E::WIDTH;
+        }
+        chosen.extend_from_slice(&kept[..end]);
     }
 }
 
 #[inline(always)]
-fn bracket_batches<E: Element>(bytes: &[u8], bounds: &Bounds, at_or_above: &mut [u64; 9], inside: &mut Vec<i32>) {
+fn bracket_batches<E: Element>(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) {
     for batch in bytes.chunks(BATCH * E::WIDTH) {
-        let size = batch.len() / E::WIDTH;
-        let mut keys = [0i32; BATCH];
-        for (key, element) in keys.iter_mut().zip(batch.chunks_exact(E::WIDTH)) {
-            *key = E::key(element);
-        }
+        let keys = keys::<E>(batch);
+        let keys = &keys[..batch.len() / E::WIDTH];
         let mut within = [0i32; BATCH];
-        for ((&low, &high), count) in bounds.low.iter().zip(&bounds.high).zip(at_or_above.iter_mut()) {
-            let mut reached = 0;
-            for (key, within) in keys[..size].iter().zip(&mut within) {
-                let above = i32::from(*key >= low);
-                reached += above;
-                *within |= above & i32::from(*key < high);
-            }
-            *count += reached as u64;
+        for ((&low, &high), below) in bounds.low.iter().zip(&bounds.high).zip(below.iter_mut()) {
+            *below += mark(keys, low, high, &mut within);
         }
-        // Writes every key and moves on past those inside: no branch to mispredict.
-        let mut chosen = [0i32; BATCH];
-        let mut number = 0;
-        for (key, within) in keys[..size].iter().zip(within) {
-            chosen[number % BATCH] = *key;
-            number += within as usize;
+        inside.extend(keys.iter().zip(within).filter(|(_, within)| *within != 0).map(|(key, _)| key));
+    }
+}
+
+#[inline(always)]
+fn survey_batches<E: Element>(bytes: &[u8], survey: &mut Survey) {
+    for batch in bytes.chunks(BATCH * E::WIDTH) {
+        let keys = keys::<E>(batch);
+        let (mut zeros, mut small) = (0u32, 0u32);
+        for &key in &keys[..batch.len() / E::WIDTH] {
+            survey.min = survey.min.min(key);
+            survey.max = survey.max.max(key);
+            // The keys of +0 and −0.
+            zeros += u32::from(key == 0) + u32::from(key == -1);
+            small += u32::from(key >= -E::SMALL_KEYS) & u32::from(key < E::SMALL_KEYS);
         }
-        inside.extend_from_slice(&chosen[..number]);
+        survey.zeros += u64::from(zeros);
+        survey.small += u64::from(small);
     }
 }

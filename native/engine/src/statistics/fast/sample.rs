@@ -12,12 +12,12 @@ use crate::tensor::Tensor;
 const RUN: u64 = 64;
 /// Runs drawn in one piece of work.
 const RUNS_PER_TILE: u64 = 256;
-/// Least and most elements drawn.
-const SIZE: (u64, u64) = (1 << 16, 1 << 20);
-/// One element in this many is drawn, between those.
+/// Fewest elements drawn.
+const LEAST: u64 = 1 << 16;
+/// One element in this many is drawn, up to the type's limit.
 const SPARSITY: u64 = 256;
 /// Half width of a bracket in standard errors of the sample's quantile.
-const STANDARD_ERRORS: f64 = 5.0;
+const STANDARD_ERRORS: f64 = 4.0;
 /// Largest |pivot|·scale.
 const LARGEST_PIVOT: f64 = (1u64 << 40) as f64;
 
@@ -35,7 +35,7 @@ impl Sample {
     /// `Cancelled`, `Io`, `Truncated`.
     pub fn draw<E: Element>(tensor: &Tensor, context: &Context) -> Result<Self> {
         let count = tensor.count();
-        let runs = ((count / SPARSITY).clamp(SIZE.0, SIZE.1) / RUN).min(count / RUN);
+        let runs = ((count / SPARSITY).clamp(LEAST, E::LARGEST_SAMPLE) / RUN).min(count / RUN);
         let spacing = count / runs;
         let quiet = Context { progress: &|_, _| {}, ..*context };
         let (_, parts) = tiles::for_each(&quiet, runs, RUNS_PER_TILE, || tensor.reader(), |reader, tile| {
