@@ -4,7 +4,6 @@ import type { AnalysisProgress, CachedResult, EngineStatus, InspectHost, Inspect
 import type { Finding, Severity } from "../../src/protocol/results";
 import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
 import { decodeTable, type TableRow } from "../../src/protocol/tensor-table";
-import { plural } from "../ui/format";
 import { ColumnValues } from "./column-values";
 import { History } from "./history";
 import { ResultMap } from "./result-map";
@@ -266,8 +265,8 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     },
     analyse(parts, tensors) {
       attempt(host.call("analyse", { parts, ...(tensors === undefined ? {} : { tensors }) }).then(({ done, failed, cancelled }) => {
-        const failures = failed === 0 ? "" : `; ${failed} of ${done} computations failed, the table says why`;
-        return cancelled ? "The analysis was stopped; what was computed is kept." : `Analysed ${plural(tensors?.length ?? rows.peek().length, "tensor")}${failures}.`;
+        const failures = failed === 0 ? "" : ` ${failed} of ${done} computations failed; the table says why.`;
+        return (cancelled ? "The analysis was stopped; what was computed is kept." : "The analysis is done.") + failures;
       }));
     },
     stopAnalysis() { attempt(host.call("stopAnalysis", {}).then(() => null)); },

@@ -100,7 +100,7 @@ describe("the view's store", function () {
       // A vector has no rows and columns to take norms of.
       return result?.statistics !== undefined && (shape.length < 2 || result.norms !== undefined);
     }));
-    assert.equal(store.remark.value?.text, "Analysed 20 tensors.");
+    assert.equal(store.remark.value?.text, "The analysis is done.");
   });
 
   it("goes back and forward through tabs and selections", async () => {
