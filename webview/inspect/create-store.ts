@@ -39,9 +39,12 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   const values = signal(new ColumnValues([], results.peek()));
   const findings = signal<readonly Finding[]>([]);
   const alarms = computed(() => {
-    const worst = new Map<string, Finding>();
+    void rows.value;
+    const worst = new Map<number, Finding>();
     for (const finding of findings.value) {
-      if (finding.severity !== "info" && finding.tensor !== undefined && !worst.has(finding.tensor)) worst.set(finding.tensor, finding);
+      if (finding.severity === "info" || finding.tensor === undefined) continue;
+      const tensor = indexOf(finding.tensor);
+      if (tensor >= 0 && !worst.has(tensor)) worst.set(tensor, finding);
     }
     return worst;
   });

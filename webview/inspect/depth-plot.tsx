@@ -51,13 +51,15 @@ export function DepthPlot({ store, id, tensors }: { store: InspectStore; id: str
 function Uncomputed({ store, title, column, tensors }: { store: InspectStore; title: preact.ComponentChildren; column: Column; tensors: readonly number[] }) {
   const rows = store.rows.value;
   const spectral = column.part === "spectrum";
-  const usable = tensors.filter((tensor) => rows[tensor]!.unreadable === undefined && (!spectral || hasSpectrum(rows[tensor]!.shape)));
+  const known = store.results.value;
+  const part = spectral ? "spectrum" : "statistics";
+  const usable = tensors.filter((tensor) => rows[tensor]!.unreadable === undefined && known.get(tensor)?.[part] === undefined && (!spectral || hasSpectrum(rows[tensor]!.shape)));
   const bytes = usable.reduce((sum, tensor) => sum + rows[tensor]!.bytes, 0);
   return (
     <figure class="depth-plot depth-empty">
       <figcaption>{title}</figcaption>
       <div>
-        {usable.length === 0 ? <p>No tensor here has {column.title}.</p> : store.progress.value?.running === true ? <p>{column.title}: nothing has arrived yet.</p> : (
+        {usable.length === 0 ? <p>{column.title}: no tensor here has a finite one.</p> : store.progress.value?.running === true ? <p>{column.title}: nothing has arrived yet.</p> : (
           <>
             <p>{column.title} has not been computed. It takes reading {plural(usable.length, spectral ? "matrix" : "tensor", spectral ? "matrices" : "tensors")}, {formatBytes(bytes)}.</p>
             <Button secondary icon="play" disabled={store.engine.value.state === "missing"} onClick={() => store.analyse(spectral ? ["spectrum"] : ["statistics", "norms"], usable)}>Compute</Button>

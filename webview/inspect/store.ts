@@ -25,8 +25,8 @@ export interface InspectStore {
   readonly results: ReadonlySignal<ReadonlyMap<number, CachedResult>>;
   /** Structure findings and computed ones, worst first. */
   readonly findings: ReadonlySignal<readonly Finding[]>;
-  /** The worst error or warning of each tensor, by name. */
-  readonly alarms: ReadonlySignal<ReadonlyMap<string, Finding>>;
+  /** The worst error or warning of each tensor that has one, worst first. */
+  readonly alarms: ReadonlySignal<ReadonlyMap<number, Finding>>;
   readonly progress: ReadonlySignal<AnalysisProgress | null>;
   readonly engine: ReadonlySignal<EngineStatus>;
   readonly selection: ReadonlySignal<Selection>;

@@ -108,7 +108,7 @@ export function createTreeModel(store: InspectStore): TreeModel {
     // Equal shapes are one array in the table, so that this looks at each once.
     let longest = plural(store.rows.value.length, "tensor").length;
     for (const shape of new Set(store.rows.value.map((row) => row.shape))) longest = Math.max(longest, formatShape(shape).length);
-    return Math.max(92, Math.min(190, 24 + 6.6 * longest));
+    return Math.max(84, Math.min(190, 22 + 6.4 * longest));
   });
 
   const order = computed<RowOrder | null>(() => {

@@ -21,6 +21,7 @@ const TEXT_COLUMNS = [
 ] as const;
 const DTYPE_WIDTH = 66;
 const NUMBER_WIDTH = 78;
+const FEW = 10_000;
 /** Fewer layers make no line. */
 const LEAST_LAYERS = 3;
 
@@ -178,7 +179,7 @@ function NameCell({ store, model, node, depth, expanded, match }: {
         {node.kind === "folded" && <span class="tree-times"> ×{node.members.length}</span>}
       </span>
       {row?.unreadable !== undefined && <span class="tree-mark" title={visibleText(row.unreadable)}><Icon name="warning" /></span>}
-      {row !== undefined && <Alarm store={store} name={row.name} />}
+      {node.kind !== "each" && <Alarm store={store} node={node} />}
       {row?.sharedWith !== undefined && <span class="tree-mark" title={`The same bytes as ${visibleText(row.sharedWith.join(", "))}`}><Icon name="link" /></span>}
       {node.tensor >= 0 && store.compared.value.includes(node.tensor) && <span class="tree-mark" title="In the comparison set"><Icon name="pinned" /></span>}
       {folds && <LayerLine store={store} model={model} node={node} />}
@@ -186,11 +187,21 @@ function NameCell({ store, model, node, depth, expanded, match }: {
   );
 }
 
-/** A tensor with an error or a warning says so in its row. */
-function Alarm({ store, name }: { store: InspectStore; name: string }) {
-  const finding = store.alarms.value.get(name);
+/** A row with an error or a warning says so, also while the tensor that has it is folded away. */
+function Alarm({ store, node }: { store: InspectStore; node: TreeNode }) {
+  const alarms = store.alarms.value;
+  if (alarms.size === 0) return null;
+  // Once one is known the row is marked; the worst of a few is worth finding, that of many is not.
+  const has = (severity?: string) => (tensor: number): boolean => alarms.has(tensor) && (severity === undefined || alarms.get(tensor)!.severity === severity);
+  const hit = (node.tensors.length <= FEW ? node.tensors.find(has("error")) : undefined) ?? node.tensors.find(has());
+  const finding = hit === undefined ? undefined : alarms.get(hit);
   if (finding === undefined) return null;
-  return <span class={`tree-mark finding-${finding.severity}`} title={visibleText(finding.message)}><Icon name={finding.severity === "error" ? "error" : "warning"} /></span>;
+  const where = node.tensor < 0 && finding.tensor !== undefined ? `${finding.tensor}: ` : "";
+  return (
+    <span class={`tree-mark finding-${finding.severity}`} role="img" aria-label={finding.severity} title={visibleText(where + finding.message)}>
+      <Icon name={finding.severity === "error" ? "error" : "warning"} />
+    </span>
+  );
 }
 
 /** The chosen column across the folded layers. */

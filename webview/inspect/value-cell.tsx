@@ -26,7 +26,7 @@ export function ValueCell({ store, column, tensors }: { store: InspectStore; col
     );
   }
   const { value, known, total } = store.values.value.combine(column, tensors);
-  if (known === 0) return total > 0 && tensors.some((tensor) => canHave(column, store, tensor)) ? <Pending column={column} /> : <Absent reason={`${column.title}: no tensor here has one`} />;
+  if (known === 0) return tensors.some((tensor) => mayCome(column, store, tensor)) ? <Pending column={column} /> : <Absent reason={`${column.title}: no tensor here has one`} />;
   const approximate = column.part === "spectrum" && tensors.some((tensor) => howOf(results.get(tensor), column)?.exact === false);
   const of = known === total ? `${total}` : `${known} of ${total}`;
   return (
@@ -50,8 +50,10 @@ export function whyAbsent(column: Column, row: { shape: readonly number[]; unrea
   return failure === undefined ? null : `Not analysed: ${failure}`;
 }
 
-function canHave(column: Column, store: InspectStore, tensor: number): boolean {
-  return whyAbsent(column, store.rows.value[tensor]!, store.results.value.get(tensor), undefined) === null;
+/** Not computed, and nothing is known to stand against it. */
+function mayCome(column: Column, store: InspectStore, tensor: number): boolean {
+  const result = store.results.value.get(tensor);
+  return column.part !== "structure" && result?.[column.part] === undefined && whyAbsent(column, store.rows.value[tensor]!, result, undefined) === null;
 }
 
 function howOf(result: CachedResult | undefined, column: Column): How | undefined {
