@@ -71,6 +71,7 @@ export class Window {
     readonly page: Page,
     readonly close: () => Promise<void>,
   ) {
+    page.setDefaultTimeout(20_000);
     page.on("console", (message) => {
       if (message.type() === "error") this.consoleErrors.push(message.text());
     });
@@ -85,15 +86,24 @@ export class Window {
 
   /** The Explorer's row of a file or folder; folders on the way are unfolded. `file` is relative to the window's folder. */
   async explorerItem(file: string): Promise<Locator> {
-    const parts = file.split("/");
     const tree = this.page.getByRole("tree", { name: /Files Explorer/ });
-    for (const [i, part] of parts.entries()) {
-      const item = tree.getByRole("treeitem", { name: part, exact: true }).first();
-      await item.waitFor();
-      if (i === parts.length - 1) return item;
+    let above = -1;
+    let item = tree;
+    for (const [depth, part] of file.split("/").entries()) {
+      const index = await this.poll(`${file} in the Explorer`, async () => {
+        const rows = await tree.getByRole("treeitem").evaluateAll((items: { getAttribute(name: string): string | null }[]) =>
+          items.map((row) => ({ index: Number(row.getAttribute("data-index")), level: Number(row.getAttribute("aria-level")), name: row.getAttribute("aria-label") ?? "" })),
+        );
+        // Names repeat in other folders: the one meant comes before the next row that is not below its parent.
+        const below = rows.filter((row) => row.index > above).sort((one, other) => one.index - other.index);
+        const end = below.findIndex((row) => row.level <= depth);
+        return (end < 0 ? below : below.slice(0, end)).find((row) => row.level === depth + 1 && row.name === part)?.index;
+      });
+      item = tree.locator(`[role="treeitem"][data-index="${index}"]`);
       if ((await item.getAttribute("aria-expanded")) === "false") await item.click();
+      above = index;
     }
-    throw new Error(`${file} names nothing.`);
+    return item;
   }
 
   /** Opens a file with its default editor. */
@@ -118,26 +128,20 @@ export class Window {
 
   /** Runs a command of the palette by its whole title. */
   async command(title: string): Promise<void> {
-    const box = await this.quickInput("ControlOrMeta+Shift+P", `>${title}`);
-    await box.page().getByRole("option", { name: title }).first().waitFor();
-    await box.press("Enter");
-  }
-
-  /** Opens quick input by a key and types into it; returns the input. */
-  async quickInput(key: string, text: string): Promise<Locator> {
-    // From a webview the key reaches the workbench as well, but only once its page listens.
     const box = this.page.locator(".quick-input-widget:visible input").first();
-    for (let attempt = 0; attempt < 5; attempt++) {
-      await this.page.keyboard.press(key);
+    const option = this.page.getByRole("option", { name: title }).first();
+    for (let attempt = 1; ; attempt++) {
       try {
-        await box.waitFor({ timeout: 3000 });
-        break;
-      } catch {
-        await this.page.locator(".titlebar, .part.statusbar").first().click();
+        // A page that is just being shown may take the focus, and then quick input closes: begin again.
+        await this.page.keyboard.press("ControlOrMeta+Shift+P");
+        await box.fill(`>${title}`, { timeout: 3000 });
+        await option.waitFor({ timeout: 5000 });
+        await box.press("Enter", { timeout: 3000 });
+        return;
+      } catch (error) {
+        if (attempt === 4) throw error;
       }
     }
-    await box.fill(text);
-    return box;
   }
 
   /** The page inside the visible custom editor, once it has drawn something. */
@@ -171,13 +175,7 @@ export class Window {
 
   /** Waits until the filter holds `text` and the tree has been cut down to it. */
   async expectFilter(text: string): Promise<void> {
-    const field = await this.filterField();
-    await field.waitFor();
-    const end = Date.now() + 30_000;
-    while ((await field.inputValue()) !== text) {
-      if (Date.now() > end) throw new Error(`The filter holds "${await field.inputValue()}", not "${text}".`);
-      await this.page.waitForTimeout(50);
-    }
+    await this.poll(`the filter to hold "${text}"`, async () => ((await (await this.filterField()).inputValue()) === text ? true : undefined));
     await (await this.inspector()).getByText(/^\d[\d,]* of \d/).first().waitFor();
   }
 
@@ -193,7 +191,18 @@ export class Window {
   /** Analyses the whole model and waits until that is done. */
   async analyse(): Promise<void> {
     await this.command("Weight Loupe: Analyse Whole Model");
-    await (await this.inspector()).getByText(/^Analysed \d/).first().waitFor({ timeout: 120_000 });
+    await (await this.inspector()).getByText("The analysis is done.").first().waitFor({ timeout: 60_000 });
+  }
+
+  /** Asks until there is an answer. */
+  private async poll<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+    const end = Date.now() + 20_000;
+    for (;;) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      if (Date.now() > end) throw new Error(`Waited 20 s in vain for ${what}.`);
+      await this.page.waitForTimeout(50);
+    }
   }
 
   /** Time for pictures and plots to be drawn, before one is taken of them. */

@@ -38,8 +38,10 @@ describe("themes", () => {
         ]);
         assert.equal(opaque(page), opaque(workbench));
         await window.openFile("diverged/checkpoint-450/model.safetensors");
+        await view.getByRole("button", { name: "Analyse whole model" }).first().waitFor();
         await window.analyse();
-        await (await window.inspector()).getByRole("tab", { name: /Health/ }).click();
+        await view.getByRole("tab", { name: /Health/ }).click();
+        await view.getByText(/NaN/).first().waitFor();
         await window.settled();
         await window.screenshot(`theme-${theme}-health`);
         assert.deepEqual(window.refusals(), []);
