@@ -22,11 +22,7 @@ pub(crate) struct Band<T> {
 
 impl<T: Scalar> Band<T> {
     fn zeros(order: usize, bandwidth: usize) -> Self {
-        Self {
-            order,
-            bandwidth,
-            data: vec![T::ZERO; (order + 3 * bandwidth) * 3 * bandwidth],
-        }
+        Self { order, bandwidth, data: vec![T::ZERO; (order + 3 * bandwidth) * 3 * bandwidth] }
     }
 
     /// Where element (i, j) is kept.

@@ -78,16 +78,10 @@ pub(crate) fn singular_values(
 fn bound(bidiagonal: &Bidiagonal) -> f64 {
     let (d, e) = (&bidiagonal.diagonal, &bidiagonal.superdiagonal);
     let beside = |i: usize| e.get(i).map_or(0.0, |e| e.abs());
-    (0..d.len())
-        .map(|i| d[i].abs() + beside(i).max(if i > 0 { beside(i - 1) } else { 0.0 }))
-        .fold(0.0, f64::max)
+    (0..d.len()).map(|i| d[i].abs() + beside(i).max(if i > 0 { beside(i - 1) } else { 0.0 })).fold(0.0, f64::max)
 }
 
-fn each_group<R: Send>(
-    groups: usize,
-    control: &Control,
-    work: impl Fn(usize) -> R + Sync,
-) -> Result<Vec<R>, Failure> {
+fn each_group<R: Send>(groups: usize, control: &Control, work: impl Fn(usize) -> R + Sync) -> Result<Vec<R>, Failure> {
     let one = |group: usize| {
         control.check()?;
         Ok(work(group))

@@ -33,7 +33,8 @@ pub(crate) fn reduce<T: Scalar>(
     let (n, b) = (band.order, band.bandwidth);
     assert!(b % LANES == 0 && b <= WIDEST);
     let sweeps = n.saturating_sub(2);
-    let threads = control.threads().min(n / (4 * b)).max(1);
+    // Threads wait for each other at every task: they must be long enough, and enough.
+    let threads = if n < 1024 { 1 } else { control.threads().min(n / (8 * b)) };
     let chase = Chase {
         isa,
         start: SharedPointer(band.data.as_mut_ptr()),

@@ -13,16 +13,8 @@ pub struct Control<'a> {
 impl<'a> Control<'a> {
     /// `cancelled` is asked often, from any of the threads; `progress` is told a fraction in [0, 1] that never falls.
     /// Zero `threads` means one.
-    pub fn new(
-        threads: usize,
-        cancelled: &'a (dyn Fn() -> bool + Sync),
-        progress: &'a (dyn Fn(f64) + Sync),
-    ) -> Self {
-        Self {
-            threads: threads.max(1),
-            cancelled,
-            progress,
-        }
+    pub fn new(threads: usize, cancelled: &'a (dyn Fn() -> bool + Sync), progress: &'a (dyn Fn(f64) + Sync)) -> Self {
+        Self { threads: threads.max(1), cancelled, progress }
     }
 
     /// Uses `threads` threads, runs to the end and reports to nobody.
@@ -34,6 +26,10 @@ impl<'a> Control<'a> {
         self.threads
     }
 
+    /// The same caller for a small step of a larger computation: one thread, no reports.
+    pub(crate) fn aside(&self) -> Control<'a> {
+        Control { threads: 1, cancelled: self.cancelled, progress: &|_| {} }
+    }
 
     pub(crate) fn is_cancelled(&self) -> bool {
         (self.cancelled)()
@@ -41,11 +37,7 @@ impl<'a> Control<'a> {
 
     /// `Err(Failure::Cancelled)` once the caller has asked to stop.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.is_cancelled() {
-            Err(Failure::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.is_cancelled() { Err(Failure::Cancelled) } else { Ok(()) }
     }
 
     pub(crate) fn report(&self, fraction: f64) {

@@ -61,15 +61,11 @@ impl<T: Scalar> Dense<T> {
 const UNINTERRUPTED: f64 = 5e8;
 
 /// Operations below which threads cost more than they bring.
-const WORTH_THREADS: f64 = 2e6;
+const WORTH_THREADS: f64 = 1e7;
 
 /// How faer may spread a product of `operations` floating-point operations.
 pub(crate) fn parallelism(operations: f64, control: &Control) -> Par {
-    if control.threads() > 1 && operations > WORTH_THREADS {
-        Par::rayon(control.threads())
-    } else {
-        Par::Seq
-    }
+    if control.threads() > 1 && operations > WORTH_THREADS { Par::rayon(control.threads()) } else { Par::Seq }
 }
 
 /// `product ← factor·left·right`, added to `product` when `accumulate` says so; in pieces, so that it ends soon after

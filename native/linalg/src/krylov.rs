@@ -3,12 +3,15 @@
 //! an f64 projection.
 
 use crate::control::{Control, Failure};
-use crate::dense::gemm;
+use crate::dense::{Dense, gemm};
 use crate::isa::Isa;
 use crate::panel::{self, Triangles};
 use crate::scalar::Scalar;
-use crate::values::{Prepared, SingularValues, exact, zero};
-use faer::{Accum, Mat, MatMut, MatRef, Side};
+use crate::values::{Prepared, SingularValues, exact, two_stage, zero};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 /// The largest singular values of a matrix.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,10 +51,20 @@ pub fn top(matrix: Vec<f64>, rows: usize, columns: usize, k: usize, control: &Co
     let block = (k + OVERSAMPLING).next_multiple_of(8);
     // A basis of this many vectors costs as much as the whole reduction.
     if block * 6 > short {
-        return all(matrix, rows, columns, k, "two-stage bidiagonalisation, as k is not small against the matrix", control);
+        return all(
+            matrix,
+            rows,
+            columns,
+            k,
+            "two-stage bidiagonalisation, as k is not small against the matrix",
+            control,
+        );
     }
     let Some(prepared) = Prepared::<f32>::rounded(&matrix, rows, columns, control)? else {
-        return Ok(Top { singular: SingularValues { values: vec![0.0; k], ..zero(0, f32::NAME) }, residuals: Some(vec![0.0; k]) });
+        return Ok(Top {
+            singular: SingularValues { values: vec![0.0; k], ..zero(0, f32::NAME) },
+            residuals: Some(vec![0.0; k]),
+        });
     };
     match iterate(&prepared, k, block, control)? {
         Some(top) => Ok(top),
@@ -121,9 +134,8 @@ fn iterate(prepared: &Prepared<f32>, k: usize, block: usize, control: &Control) 
         )?;
         control.report((step + 1) as f64 / (most + 1) as f64);
         if step >= 2 {
-            let ritz = gram.as_ref().submatrix(0, 0, size, size);
-            let Ok(squares) = ritz.self_adjoint_eigenvalues(Side::Lower) else { return Ok(None) };
-            let values: Vec<f64> = squares.iter().rev().take(k).map(|s| s.max(0.0).sqrt()).collect();
+            let squares = two_stage(isa, symmetric(&gram, size), &control.aside(), 0.0)?;
+            let values: Vec<f64> = squares.iter().take(k).map(|s| s.sqrt()).collect();
             let settled = before.is_some_and(|before: Vec<f64>| {
                 before.iter().zip(&values).all(|(before, now)| (now - before).abs() <= SETTLED * now)
             });
@@ -152,9 +164,11 @@ fn finish(
     control: &Control,
 ) -> Result<Option<Top>, Failure> {
     let (m, n) = (a.nrows(), a.ncols());
-    let Ok(eigen) = gram.as_ref().submatrix(0, 0, size, size).self_adjoint_eigen(Side::Lower) else { return Ok(None) };
-    let values: Vec<f64> = (0..k).map(|i| eigen.S().column_vector()[size - 1 - i].max(0.0).sqrt()).collect();
-    let y = Mat::<f64>::from_fn(size, k, |i, j| eigen.U()[(i, size - 1 - j)]);
+    let Some((squares, vectors)) = eigenvectors(gram.as_ref().submatrix(0, 0, size, size)) else {
+        return Ok(None);
+    };
+    let values: Vec<f64> = squares.iter().rev().take(k).map(|s| s.max(0.0).sqrt()).collect();
+    let y = Mat::<f64>::from_fn(size, k, |i, j| vectors[(i, size - 1 - j)]);
     let y_narrow = Mat::<f32>::from_fn(size, k, |i, j| y[(i, j)] as f32);
 
     // u = Qy and v = AᵀQy/σ.
@@ -162,9 +176,7 @@ fn finish(
     gemm(u.as_mut(), Accum::Replace, basis.as_ref().subcols(0, size), y_narrow.as_ref(), 1.0, control)?;
     let mut v_wide = Mat::<f64>::zeros(n, k);
     gemm(v_wide.as_mut(), Accum::Replace, image.as_ref().subcols(0, size), y.as_ref(), 1.0, control)?;
-    let v = Mat::<f32>::from_fn(n, k, |i, j| {
-        if values[j] > 0.0 { (v_wide[(i, j)] / values[j]) as f32 } else { 0.0 }
-    });
+    let v = Mat::<f32>::from_fn(n, k, |i, j| if values[j] > 0.0 { (v_wide[(i, j)] / values[j]) as f32 } else { 0.0 });
     let mut av = Mat::<f32>::zeros(m, k);
     gemm(av.as_mut(), Accum::Replace, a, v.as_ref(), 1.0, control)?;
     let mut atu = Mat::<f32>::zeros(n, k);
@@ -186,6 +198,26 @@ fn finish(
         },
         residuals: Some(residuals),
     }))
+}
+
+/// Both triangles of the leading `size` × `size` part, whose lower one is given.
+fn symmetric(gram: &Mat<f64>, size: usize) -> Dense<f64> {
+    let element = |at: usize| gram[((at % size).max(at / size), (at % size).min(at / size))];
+    Dense::from_columns((0..size * size).map(element).collect(), size, size)
+}
+
+/// Eigenvalues, ascending, and eigenvectors of a small symmetric matrix given by its lower triangle; on one thread, and
+/// `None` when the iteration does not converge.
+fn eigenvectors(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+    let size = matrix.nrows();
+    let mut values = Diag::zeros(size);
+    let mut vectors = Mat::zeros(size, size);
+    let (par, parameters) = (Par::Seq, Default::default());
+    let scratch = self_adjoint_evd_scratch::<f64>(size, ComputeEigenvectors::Yes, par, parameters);
+    let mut memory = MemBuffer::new(scratch);
+    let stack = MemStack::new(&mut memory);
+    self_adjoint_evd(matrix, values.as_mut(), Some(vectors.as_mut()), par, stack, parameters).ok()?;
+    Some((values.column_vector().iter().copied().collect(), vectors))
 }
 
 /// ‖x_j − σ·y_j‖.

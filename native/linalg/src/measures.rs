@@ -14,26 +14,17 @@ impl Moments {
     pub fn of<T: Copy + Into<f64>>(elements: &[T]) -> Self {
         let largest = elements.iter().fold(0.0f64, |m, &x| m.max(x.into().abs()));
         if largest == 0.0 {
-            return Self {
-                frobenius_norm: 0.0,
-                standard_deviation: 0.0,
-            };
+            return Self { frobenius_norm: 0.0, standard_deviation: 0.0 };
         }
         let count = elements.len() as f64;
         // Pairwise by blocks: the error of a sum grows with the number of blocks, not of elements.
         let sum_of = |term: &dyn Fn(f64) -> f64| -> f64 {
-            elements
-                .chunks(4096)
-                .map(|block| block.iter().map(|&x| term(x.into() / largest)).sum::<f64>())
-                .sum()
+            elements.chunks(4096).map(|block| block.iter().map(|&x| term(x.into() / largest)).sum::<f64>()).sum()
         };
         let mean = sum_of(&|x| x) / count;
         let squares = sum_of(&|x| x * x);
         let deviations = sum_of(&|x| (x - mean) * (x - mean));
-        Self {
-            frobenius_norm: squares.sqrt() * largest,
-            standard_deviation: (deviations / count).sqrt() * largest,
-        }
+        Self { frobenius_norm: squares.sqrt() * largest, standard_deviation: (deviations / count).sqrt() * largest }
     }
 }
 
@@ -41,12 +32,7 @@ impl Moments {
 pub fn effective_rank(values: &[f64]) -> f64 {
     let largest = values.iter().fold(0.0f64, |m, &s| m.max(s));
     let total: f64 = values.iter().map(|s| s / largest).sum();
-    let entropy: f64 = values
-        .iter()
-        .map(|s| s / largest / total)
-        .filter(|&p| p > 0.0)
-        .map(|p| -p * p.ln())
-        .sum();
+    let entropy: f64 = values.iter().map(|s| s / largest / total).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
     if largest > 0.0 { entropy.exp() } else { f64::NAN }
 }
 

@@ -23,11 +23,7 @@ pub(crate) struct Triangles<T: Scalar> {
 impl<T: Scalar> Triangles<T> {
     /// Room for panels of up to `width` columns.
     pub(crate) fn new(width: usize) -> Self {
-        Self {
-            r: Mat::zeros(width, width),
-            s: Mat::zeros(width, width),
-            width,
-        }
+        Self { r: Mat::zeros(width, width), s: Mat::zeros(width, width), width }
     }
 
     /// R, zeros below its diagonal.
@@ -64,12 +60,7 @@ fn recurse<T: Scalar>(isa: Isa, panel: MatMut<'_, T>, mut r: MatMut<'_, T>, mut 
     let left = (width / 2).next_multiple_of(NARROW);
     let right = width - left;
     let (mut v, mut c) = panel.split_at_col_mut(left);
-    recurse(
-        isa,
-        v.as_mut(),
-        r.as_mut().submatrix_mut(0, 0, left, left),
-        s.as_mut().submatrix_mut(0, 0, left, left),
-    );
+    recurse(isa, v.as_mut(), r.as_mut().submatrix_mut(0, 0, left, left), s.as_mut().submatrix_mut(0, 0, left, left));
 
     // C ← QᵀC = C − V·(Sᵀ·(VᵀC)).
     let mut vc = Mat::zeros(left, right);

@@ -28,11 +28,7 @@ pub struct PowerLaw {
 /// O(n²) in the worst case: every eigenvalue but the last is tried as cut-off. Its exponent costs O(1) by suffix sums;
 /// its distance is abandoned once it exceeds the best one so far.
 pub fn power_law(values: &[f64], control: &Control) -> Result<Option<PowerLaw>, Failure> {
-    let mut eigenvalues: Vec<f64> = values
-        .iter()
-        .map(|s| s * s)
-        .filter(|&l| l > SMALLEST_EIGENVALUE)
-        .collect();
+    let mut eigenvalues: Vec<f64> = values.iter().map(|s| s * s).filter(|&l| l > SMALLEST_EIGENVALUE).collect();
     eigenvalues.sort_unstable_by(f64::total_cmp);
     if eigenvalues.len() < 2 {
         return Ok(None);
@@ -47,10 +43,7 @@ pub fn power_law(values: &[f64], control: &Control) -> Result<Option<PowerLaw>, 
         let start = chunk * CHUNK;
         let mut best = Candidate::worst(start);
         for i in start..(start + CHUNK).min(exponents.len()) {
-            best.keep_better(Candidate {
-                index: i,
-                distance: distance(&logs[i..], exponents[i], best.distance),
-            });
+            best.keep_better(Candidate { index: i, distance: distance(&logs[i..], exponents[i], best.distance) });
         }
         Ok(best)
     };
@@ -64,11 +57,7 @@ pub fn power_law(values: &[f64], control: &Control) -> Result<Option<PowerLaw>, 
     for &candidate in &candidates[1..] {
         best.keep_better(candidate);
     }
-    Ok(Some(PowerLaw {
-        alpha: exponents[best.index],
-        xmin: eigenvalues[best.index],
-        distance: best.distance,
-    }))
+    Ok(Some(PowerLaw { alpha: exponents[best.index], xmin: eigenvalues[best.index], distance: best.distance }))
 }
 
 #[derive(Clone, Copy)]

@@ -188,7 +188,8 @@ unsafe fn apply_left_columns<T: Scalar, const WIDTH: usize, const FUSED: bool>(
 ) {
     let (v, _) = v.as_chunks_of::<LANES>();
     // SAFETY: chunk i of column k lies inside the block, by the caller's contract.
-    let part = |k: usize, i: usize| unsafe { block.start.add((first + k) * block.stride + i * LANES).cast::<[T; LANES]>() };
+    let part =
+        |k: usize, i: usize| unsafe { block.start.add((first + k) * block.stride + i * LANES).cast::<[T; LANES]>() };
     let mut sums = [[T::ZERO; LANES]; WIDTH];
     for (i, v) in v.iter().enumerate() {
         for (k, sum) in sums.iter_mut().enumerate() {

@@ -66,11 +66,7 @@ macro_rules! scalar {
             }
             #[inline(always)]
             fn multiply_add<const FUSED: bool>(self, factor: Self, addend: Self) -> Self {
-                if FUSED {
-                    self.mul_add(factor, addend)
-                } else {
-                    self * factor + addend
-                }
+                if FUSED { self.mul_add(factor, addend) } else { self * factor + addend }
             }
         }
     };

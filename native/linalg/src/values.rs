@@ -159,10 +159,7 @@ impl Scale {
         // Within ±1023, where 2^exponent and both factors are normal numbers.
         let exponent = (largest.log2().floor() as i32 + 1).clamp(-1022, 1023);
         let half = exponent / 2;
-        Ok(Some(Self {
-            factors: [2f64.powi(-half), 2f64.powi(half - exponent)],
-            inverse: 2f64.powi(exponent),
-        }))
+        Ok(Some(Self { factors: [2f64.powi(-half), 2f64.powi(half - exponent)], inverse: 2f64.powi(exponent) }))
     }
 
     #[inline(always)]
@@ -230,11 +227,15 @@ fn scaled(mut values: Vec<f64>, unscale: f64, frame: SingularValues) -> Singular
 }
 
 /// Values of a matrix with rows ≥ columns, whose work is the part of the progress from `start` to 1.
-fn two_stage<T: Scalar>(isa: Isa, mut matrix: Dense<T>, control: &Control, start: f64) -> Result<Vec<f64>, Failure> {
+pub(crate) fn two_stage<T: Scalar>(
+    isa: Isa,
+    mut matrix: Dense<T>,
+    control: &Control,
+    start: f64,
+) -> Result<Vec<f64>, Failure> {
     let n = matrix.columns();
-    let report = |from: f64, to: f64| {
-        move |share: f64| control.report(start + (1.0 - start) * (from + (to - from) * share))
-    };
+    let report =
+        |from: f64, to: f64| move |share: f64| control.report(start + (1.0 - start) * (from + (to - from) * share));
     let mut band = band::reduce(isa, &mut matrix, bandwidth(n, control.threads()), control, &report(0.0, 0.75))?;
     drop(matrix);
     let bidiagonal = chase::reduce(isa, &mut band, control, &report(0.75, 0.95))?;
@@ -328,7 +329,7 @@ fn gram_matrix(matrix: MatRef<'_, f64>, control: &Control) -> Result<Dense<f64>,
     let (m, n) = (matrix.nrows(), matrix.ncols());
     let mut gram = Dense::zeros(n, n);
     // By rows of A, so that cancelling does not wait for the whole product.
-    let step = ((5e8 * control.threads() as f64 / (n as f64 * n as f64)) as usize).max(256);
+    let step = ((2e9 * control.threads() as f64 / (n as f64 * n as f64)) as usize).max(64);
     for first in (0..m).step_by(step) {
         control.check()?;
         let rows = matrix.subrows(first, step.min(m - first));
