@@ -56,7 +56,7 @@ fn measure(path: &Path, bytes: u64, dtype: Dtype, threads: usize) -> Result<(f64
     let (mut reads, mut runs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         reads.push(rate(bytes, || {
-            let source = Source::open(path, OFFSET, bytes, Access::Sequential)?;
+            let source = Source::open(path, OFFSET, bytes, Access::Sequential, None)?;
             plain_sum(source.mapped().expect("a local file"), threads);
             Ok(())
         })?);
@@ -121,7 +121,11 @@ fn write_weights(path: &Path, bytes: u64, dtype: Dtype) -> std::io::Result<()> {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
-                sum += [0, 16, 32, 48].map(|shift| (state >> shift) as u16).iter().map(|&part| f32::from(part)).sum::<f32>();
+                sum += [0, 16, 32, 48]
+                    .map(|shift| (state >> shift) as u16)
+                    .iter()
+                    .map(|&part| f32::from(part))
+                    .sum::<f32>();
             }
             let weight = (sum / 65_536.0 - 4.0) * 0.0245;
             match dtype {

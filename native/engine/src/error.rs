@@ -77,8 +77,9 @@ impl Error {
     /// `file` ends at byte `size`, before the byte `needed` that the tensor reaches to.
     pub fn truncated(file: &Path, needed: u64, size: u64) -> Self {
         let name = file.display().to_string();
-        let message =
-            format!("{name} ends at byte {size}, but the tensor reaches to byte {needed}: the file is incomplete or being written.");
+        let message = format!(
+            "{name} ends at byte {size}, but the tensor reaches to byte {needed}: the file is incomplete or being written."
+        );
         Self { code: Code::Truncated, message, file: Some(name), offset: Some(size) }
     }
 }

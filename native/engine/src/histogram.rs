@@ -35,7 +35,9 @@ pub fn histogram(
         )));
     }
     if let Some((low, high)) = range.filter(|(low, high)| !(low.is_finite() && high.is_finite() && low < high)) {
-        return Err(Error::invalid(format!("A histogram needs a range of finite numbers, low below high, not {low} … {high}.")));
+        return Err(Error::invalid(format!(
+            "A histogram needs a range of finite numbers, low below high, not {low} … {high}."
+        )));
     }
     let tensor = tensor.in_storage_order();
     let answer = if tensor.dtype().width() <= 2 {
@@ -170,7 +172,8 @@ fn leading_bits(magnitude: f64) -> u64 {
 impl Axes {
     fn new(extent: &Extent, bins: u64, per_decade: u64, range: Option<(f64, f64)>) -> Self {
         let empty = extent.low > extent.high;
-        let (low, high) = range.unwrap_or(if empty { (f64::NAN, f64::NAN) } else { (extent.low + 0.0, extent.high + 0.0) });
+        let (low, high) =
+            range.unwrap_or(if empty { (f64::NAN, f64::NAN) } else { (extent.low + 0.0, extent.high + 0.0) });
         let width = high / bins as f64 - low / bins as f64;
         let mut axes = Self {
             low,

@@ -3,8 +3,8 @@
 //! It is given tensors as expressions over byte ranges of files (`protocol::Expression`), and knows neither checkpoint
 //! formats nor what the tensors are for. One file per family of computations; `server` puts them on the wire.
 
-mod cpu;
 pub mod context;
+mod cpu;
 pub mod error;
 pub mod hash;
 pub mod histogram;

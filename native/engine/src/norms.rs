@@ -123,11 +123,8 @@ fn add_squares(values: &[f64], column_sums: &mut [f64]) -> f64 {
 /// From sums of squares to the answer for one axis of `count` rows or columns.
 fn describe(square_sums: Vec<f64>, count: u64, points: u64) -> AxisNorms {
     // Without elements every row and column is empty, and its norm 0.
-    let norms: Vec<f64> = if square_sums.is_empty() {
-        Vec::new()
-    } else {
-        square_sums.into_iter().map(f64::sqrt).collect()
-    };
+    let norms: Vec<f64> =
+        if square_sums.is_empty() { Vec::new() } else { square_sums.into_iter().map(f64::sqrt).collect() };
     let mut sorted: Vec<f64> = norms.iter().copied().filter(|norm| !norm.is_nan()).collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let median = middle(&sorted);

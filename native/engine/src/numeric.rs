@@ -74,7 +74,10 @@ impl<'de> Deserialize<'de> for Numeric {
                     "NaN" => Ok(Numeric::Float(f64::NAN)),
                     "Infinity" => Ok(Numeric::Float(f64::INFINITY)),
                     "-Infinity" => Ok(Numeric::Float(f64::NEG_INFINITY)),
-                    _ => value.parse().map(Numeric::Integer).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self)),
+                    _ => value
+                        .parse()
+                        .map(Numeric::Integer)
+                        .map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self)),
                 }
             }
         }

@@ -37,7 +37,9 @@ pub fn spectrum(tensor: &Tensor, mode: SpectrumMode, k: Option<u64>, context: &C
     let (rows, columns) = matrix_shape(tensor)?;
     let short = rows.min(columns);
     let top = match (mode, k) {
-        (SpectrumMode::Top, Some(0)) => return Err(Error::invalid("The number of singular values must be at least 1.")),
+        (SpectrumMode::Top, Some(0)) => {
+            return Err(Error::invalid("The number of singular values must be at least 1."));
+        }
         (SpectrumMode::Top, k) => Some(k.unwrap_or(16).min(short)),
         _ => None,
     };
@@ -79,7 +81,8 @@ pub fn spectrum(tensor: &Tensor, mode: SpectrumMode, k: Option<u64>, context: &C
     let frobenius = moments.frobenius_norm;
     let energy_rank = |share| {
         let known = found.values.len();
-        measures::energy_rank(&found.values, frobenius, share).unwrap_or(if complete { known } else { known + 1 }) as u64
+        measures::energy_rank(&found.values, frobenius, share).unwrap_or(if complete { known } else { known + 1 })
+            as u64
     };
     let edge = measures::marchenko_pastur_edge(moments.standard_deviation, rows, columns);
     Ok(SpectrumResult {
@@ -91,7 +94,11 @@ pub fn spectrum(tensor: &Tensor, mode: SpectrumMode, k: Option<u64>, context: &C
         effective_rank: Numeric::Float(if complete { measures::effective_rank(&found.values) } else { f64::NAN }),
         energy_rank: EnergyRank { e90: energy_rank(0.9), e95: energy_rank(0.95), e99: energy_rank(0.99) },
         matrix_rank: measures::matrix_rank(&found.values, rows, columns) as u64,
-        condition_number: Numeric::Float(if complete { largest / found.values[found.values.len() - 1] } else { f64::NAN }),
+        condition_number: Numeric::Float(if complete {
+            largest / found.values[found.values.len() - 1]
+        } else {
+            f64::NAN
+        }),
         marchenko_pastur: MarchenkoPastur {
             edge: Numeric::Float(edge),
             above: found.values.iter().filter(|&&s| s > edge).count() as u64,
@@ -129,7 +136,9 @@ fn matrix_shape(tensor: &Tensor) -> Result<(u64, u64)> {
         )));
     }
     if tensor.count() == 0 {
-        return Err(Error::undefined(format!("A singular spectrum needs elements; this tensor has the shape {shape:?}.")));
+        return Err(Error::undefined(format!(
+            "A singular spectrum needs elements; this tensor has the shape {shape:?}."
+        )));
     }
     Ok((tensor.rows(), tensor.columns()))
 }

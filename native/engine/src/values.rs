@@ -16,7 +16,9 @@ const MAX_ELEMENTS: u64 = 16_384;
 pub fn values(tensor: &Tensor, window: Window, context: &Context) -> Result<ValuesResult> {
     let (height, width) = window.extent(tensor)?;
     if height.max(1).saturating_mul(width.max(1)) > MAX_ELEMENTS {
-        return Err(Error::invalid(format!("The window holds {height} × {width} elements; at most {MAX_ELEMENTS} are answered.")));
+        return Err(Error::invalid(format!(
+            "The window holds {height} × {width} elements; at most {MAX_ELEMENTS} are answered."
+        )));
     }
     let mut reader = tensor.reader();
     let size = tensor.dtype().width();

@@ -24,7 +24,10 @@ fn round_trip<T: Serialize + DeserializeOwned>(method: &str, value: &Value) {
     if let Value::Object(mut fields) = value.clone() {
         fields.insert("unexpected".into(), true.into());
         let outcome = serde_json::from_value::<T>(Value::Object(fields));
-        assert!(outcome.is_err_and(|error| error.to_string().contains("unexpected")), "{method} accepts unknown fields");
+        assert!(
+            outcome.is_err_and(|error| error.to_string().contains("unexpected")),
+            "{method} accepts unknown fields"
+        );
     }
 }
 

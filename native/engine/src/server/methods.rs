@@ -9,7 +9,9 @@ use super::progress::{Reporter, Sender};
 use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
-use crate::protocol::{Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams};
+use crate::protocol::{
+    Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams,
+};
 use crate::source::Access;
 use crate::tensor::Tensor;
 use crate::{hash, histogram, norms, picture, spectrum, statistics, values};
@@ -107,7 +109,9 @@ fn by_size(expression: &Expression) -> Lane {
 fn stored_bytes(expression: &Expression) -> u64 {
     match expression {
         Expression::Range { bytes, .. } => *bytes,
-        Expression::Slice { of, .. } | Expression::Permute { of, .. } | Expression::Reshape { of, .. } => stored_bytes(of),
+        Expression::Slice { of, .. } | Expression::Permute { of, .. } | Expression::Reshape { of, .. } => {
+            stored_bytes(of)
+        }
     }
 }
 
@@ -124,8 +128,29 @@ pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> R
         (job.compute)(&tensor, &Context { cancel, progress: &progress, threads })
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let reason = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let reason =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let reason = reason.unwrap_or("no reason given");
         Err(Error::new(Code::Internal, format!("The engine failed on this request ({reason}); please report it.")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Dtype;
+
+    /// A panic fails its own request with a sentence, and the thread goes on.
+    #[test]
+    fn a_panic_is_an_answer() {
+        let file = std::env::current_exe().expect("a file that exists").display().to_string();
+        let expression = Expression::Range { file, offset: 0, bytes: 4, dtype: Dtype::U8, shape: vec![4] };
+        let (channel, _messages) = crossbeam_channel::unbounded();
+        let job =
+            Job::new(Lane::Small, (expression, None), Access::Random, |_, _| -> Result<()> { panic!("of no use") });
+        let outcome = run(job, &CancelToken::default(), 1, &Sender::new(channel));
+        let error = outcome.expect_err("a failure");
+        assert_eq!(error.code, Code::Internal);
+        assert!(error.message.contains("of no use"), "{}", error.message);
+    }
 }

@@ -6,6 +6,7 @@ mod progress;
 mod schedule;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lsp_server::{Connection, Message, Notification, Request, Response, ResponseError};
 
@@ -16,22 +17,27 @@ use pending::Pending;
 use progress::Sender;
 use schedule::Scheduler;
 
+/// How long answers under way may take to be written once the input has ended.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Serves requests from standard input until it ends or `exit` arrives. Answers the process's exit code: 0 after an
 /// orderly end, 2 when the input was not the protocol.
 pub fn serve(threads: usize) -> i32 {
     let (connection, io) = Connection::stdio();
-    let orderly = serve_connection(&connection, threads);
+    let exit = serve_connection(&connection, threads);
     drop(connection);
-    if orderly {
-        // Whoever asked is gone: what still runs has no reader.
+    if exit {
         return 0;
     }
-    match io.join() {
-        Ok(()) => 0,
-        Err(error) => {
+    // The threads behind the connection end with the last job; a job that waits for a disk must not keep the process.
+    let (ended, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(io.join()));
+    match wait.recv_timeout(PATIENCE) {
+        Ok(Err(error)) => {
             eprintln!("weight-loupe-engine: standard input is not the engine's protocol: {error}");
             2
         }
+        Ok(Ok(())) | Err(_) => 0,
     }
 }
 
@@ -77,7 +83,8 @@ fn accept(request: Request, pending: &Arc<Pending>, scheduler: &Scheduler, sende
             Ok(job) => {
                 let cancel = CancelToken::default();
                 if !pending.register(id.clone(), cancel.clone()) {
-                    return sender.send(failure(id, &Error::invalid("A request with this id is still being worked on.")));
+                    return sender
+                        .send(failure(id, &Error::invalid("A request with this id is still being worked on.")));
                 }
                 let (pending, sender) = (Arc::clone(pending), sender.clone());
                 return scheduler.submit(job.lane, move |threads| {

@@ -55,8 +55,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// Starts the lanes; `threads` is how many a job may use.
     pub fn new(threads: usize) -> Self {
-        let scheduler =
-            Self { threads, interactive: Arc::default(), small: Arc::default(), large: Arc::default() };
+        let scheduler = Self { threads, interactive: Arc::default(), small: Arc::default(), large: Arc::default() };
         // Two people's worth of requests at once: a picture must not hold up the numbers beside it.
         for _ in 0..2 {
             Self::lane("interactive", &scheduler.interactive, threads);
@@ -87,7 +86,8 @@ impl Scheduler {
     fn lane(name: &str, queue: &Arc<Queue>, threads: usize) {
         let queue = Arc::clone(queue);
         let pool = (threads > 1).then(|| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker {index}"));
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("worker {index}"));
             pool.build().expect("threads can be started")
         });
         let work = move || {

@@ -41,23 +41,16 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens bytes `offset .. offset + length` of the file at `path`: mapped when the file is on a local disk and the
-    /// platform lets us survive the file shrinking under the mapping, read otherwise.
+    /// Opens bytes `offset .. offset + length` of the file at `path`. Unless `method` says otherwise they are mapped when
+    /// the file is on a local disk and the platform lets us survive the file shrinking under the mapping, and read
+    /// elsewhere; where a mapping cannot be had they are read in any case.
     ///
     /// # Errors
     /// `Io` when the file cannot be opened, `Truncated` when it is too short.
-    pub fn open(path: &Path, offset: u64, length: u64, access: Access) -> Result<Self> {
+    pub fn open(path: &Path, offset: u64, length: u64, access: Access, method: Option<Method>) -> Result<Self> {
         let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
-        let method = if cfg!(unix) && !network::is_remote(&file) { Method::Map } else { Method::Read };
-        Self::from_file(path, file, offset, length, access, method)
-    }
-
-    /// As `open`, with the method given. Where a mapping cannot be had, the bytes are read.
-    ///
-    /// # Errors
-    /// As `open`.
-    pub fn open_with(path: &Path, offset: u64, length: u64, access: Access, method: Method) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
+        let fitting = || if cfg!(unix) && !network::is_remote(&file) { Method::Map } else { Method::Read };
+        let method = method.unwrap_or_else(fitting);
         Self::from_file(path, file, offset, length, access, method)
     }
 

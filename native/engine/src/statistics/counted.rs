@@ -20,7 +20,11 @@ pub fn code_counts(tensor: &Tensor, context: &Context) -> Result<Vec<u64>> {
     let init = || (tensor.reader(), Counter::new(narrow));
     let (states, _) = tiles::for_each(context, tensor.count(), TILE, init, |(reader, counter), tile| {
         let bytes = reader.elements(tile.start, (tile.end - tile.start) as usize)?;
-        if narrow { counter.count_bytes(bytes) } else { counter.count_pairs(bytes) }
+        if narrow {
+            counter.count_bytes(bytes)
+        } else {
+            counter.count_pairs(bytes)
+        }
         Ok(())
     })?;
     let mut states = states.into_iter().map(|(_, counter)| counter.finish());

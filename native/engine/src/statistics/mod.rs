@@ -35,7 +35,11 @@ pub fn statistics(tensor: &Tensor, context: &Context) -> Result<Statistics> {
             scale: 1.0,
             quantiles,
         };
-        return Ok(summary.finish(How::exact("one-pass moments, bracketed quantiles", "f32 in short runs, f64", context.threads)));
+        return Ok(summary.finish(How::exact(
+            "one-pass moments, bracketed quantiles",
+            "f32 in short runs, f64",
+            context.threads,
+        )));
     }
     let answer = match tensor.dtype() {
         Dtype::F64 => wide::statistics::<wide::F64>(&tensor, context),

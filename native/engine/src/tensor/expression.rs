@@ -39,7 +39,8 @@ impl Plan {
         let width = self.dtype.width() as u64;
         let first_unit = self.start / per_byte;
         let bytes = (last / per_byte - first_unit + 1) * width;
-        let first_byte = self.offset.checked_add(first_unit * width).ok_or_else(|| Error::invalid("A range's end overflows."))?;
+        let first_byte =
+            self.offset.checked_add(first_unit * width).ok_or_else(|| Error::invalid("A range's end overflows."))?;
         Ok((first_byte, bytes, self.start - first_unit * per_byte))
     }
 }
@@ -84,7 +85,8 @@ fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Re
     let needed = dtype.stored_bytes(count);
     if needed != Some(bytes) {
         let needed = needed.map_or("no whole number of bytes".into(), |needed| format!("{needed} bytes"));
-        let message = format!("Shape {shape:?} of {dtype:?} needs {needed}, but the range at byte {offset} has {bytes}.");
+        let message =
+            format!("Shape {shape:?} of {dtype:?} needs {needed}, but the range at byte {offset} has {bytes}.");
         return Err(Error { file: Some(file.into()), offset: Some(offset), ..Error::invalid(message) });
     }
     offset.checked_add(bytes).ok_or_else(|| Error::invalid("A range's end overflows."))?;
@@ -114,7 +116,9 @@ fn slice(mut plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {
     };
     let len = plan.shape[index];
     if start > stop || stop > len {
-        return Err(Error::invalid(format!("A slice takes {start} … {stop} of axis {axis}, which has {len} positions.")));
+        return Err(Error::invalid(format!(
+            "A slice takes {start} … {stop} of axis {axis}, which has {len} positions."
+        )));
     }
     plan.shape[index] = stop - start;
     plan.axes[index].len = stop - start;

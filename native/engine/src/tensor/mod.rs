@@ -15,7 +15,7 @@ pub use read::Reader;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::protocol::Expression;
-use crate::source::{Access, Source};
+use crate::source::{Access, Method, Source};
 
 /// A resolved tensor: a shape over a strided walk through one open range of bytes.
 #[derive(Clone, Debug)]
@@ -36,15 +36,19 @@ impl Tensor {
     /// # Errors
     /// `InvalidParams` with the reason when the expression is inconsistent, `Io` or `Truncated` for the file.
     pub fn open(expression: &Expression, access: Access) -> Result<Self> {
-        let plan = expression::lower(expression)?;
-        let (first_byte, bytes, start) = plan.touched()?;
-        let source = Source::open(plan.file.as_ref(), first_byte, bytes, access)?;
-        Ok(Self::over(Arc::new(source), &plan, start))
+        Self::open_with(expression, access, None)
     }
 
-    fn over(source: Arc<Source>, plan: &expression::Plan, start: u64) -> Self {
+    /// As `open`, with the way of reading given rather than chosen by the file system.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(expression: &Expression, access: Access, method: Option<Method>) -> Result<Self> {
+        let plan = expression::lower(expression)?;
+        let (first_byte, bytes, start) = plan.touched()?;
+        let source = Source::open(plan.file.as_ref(), first_byte, bytes, access, method)?;
         let axes = layout::join(&plan.axes);
-        Self { source, dtype: plan.dtype, shape: plan.shape.clone(), start, axes, count: plan.count }
+        Ok(Self { source: Arc::new(source), dtype: plan.dtype, shape: plan.shape, start, axes, count: plan.count })
     }
 
     /// Element type.
@@ -80,7 +84,7 @@ impl Tensor {
     /// The same elements in the order in which they are stored, as a vector: for what does not depend on order.
     pub fn in_storage_order(&self) -> Self {
         let mut axes = self.axes.clone();
-        axes.sort_by(|a, b| b.stride.cmp(&a.stride));
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride));
         Self { shape: vec![self.count], axes: layout::join(&axes), ..self.clone() }
     }
 

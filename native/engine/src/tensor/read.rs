@@ -61,7 +61,11 @@ impl<'a> Reader<'a> {
         let mut out = std::mem::take(&mut self.elements);
         out.clear();
         out.reserve(count * self.tensor.dtype.width());
-        let outcome = if self.run > 1 { self.gather_runs(first, count, &mut out) } else { self.gather_strided(first, count, &mut out) };
+        let outcome = if self.run > 1 {
+            self.gather_runs(first, count, &mut out)
+        } else {
+            self.gather_strided(first, count, &mut out)
+        };
         self.elements = out;
         outcome
     }

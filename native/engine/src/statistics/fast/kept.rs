@@ -4,6 +4,9 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRef
 
 use super::brackets::Bounds;
 
+/// A bracket's index and the keys at its two ranks.
+type Found = (usize, [i32; 2]);
+
 /// What a worker keeps of the elements inside the brackets.
 pub trait Keep: Send {
     /// Room for one of `workers`.
@@ -122,7 +125,7 @@ impl Keep for Values {
         for worker in workers {
             parts.iter_mut().zip(worker.kept).for_each(|(parts, kept)| parts.push(kept));
         }
-        let found: Vec<Option<Vec<(usize, [i32; 2])>>> = parts
+        let found: Vec<Option<Vec<Found>>> = parts
             .par_iter_mut()
             .zip(intervals.into_par_iter())
             .map(|(parts, (start, end))| {

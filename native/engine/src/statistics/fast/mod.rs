@@ -11,6 +11,7 @@ mod kept;
 mod portable;
 mod sample;
 #[cfg(avx512)]
+#[expect(clippy::incompatible_msrv, reason = "build.rs sets the cfg only for compilers that have these intrinsics")]
 mod wide_vectors;
 
 use super::summary::{Classes, Moments};

@@ -62,8 +62,8 @@ fn measure_lanes<E: Element>(bytes: &[u8], pivot: Pivot) -> Sums {
             for (x, element) in x.iter_mut().zip(group.chunks_exact(E::WIDTH)) {
                 *x = E::from_key(E::key(element));
             }
-            for lane in 0..LANES {
-                add_element(x[lane], pivot, offset, &mut first, &mut short, lane);
+            for (lane, &x) in x.iter().enumerate() {
+                add_element(x, pivot, offset, &mut first, &mut short, lane);
             }
         }
         for (long, short) in long.iter_mut().flatten().zip(short.iter().flatten()) {

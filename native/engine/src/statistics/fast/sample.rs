@@ -38,17 +38,23 @@ impl Sample {
         let runs = ((count / SPARSITY).clamp(LEAST, E::LARGEST_SAMPLE) / RUN).min(count / RUN);
         let spacing = count / runs;
         let quiet = Context { progress: &|_, _| {}, ..*context };
-        let (_, parts) = tiles::for_each(&quiet, runs, RUNS_PER_TILE, || tensor.reader(), |reader, tile| {
-            let mut keys = Vec::with_capacity(((tile.end - tile.start) * RUN) as usize);
-            for run in tile {
-                // Each run may wait for the disk.
-                context.cancel.check()?;
-                let first = run * spacing + scramble(run) % (spacing - RUN + 1);
-                let bytes = reader.elements(first, RUN as usize)?;
-                keys.extend(bytes.chunks_exact(E::WIDTH).map(E::key).filter(|&key| E::from_key(key).is_finite()));
-            }
-            Ok(keys)
-        })?;
+        let (_, parts) = tiles::for_each(
+            &quiet,
+            runs,
+            RUNS_PER_TILE,
+            || tensor.reader(),
+            |reader, tile| {
+                let mut keys = Vec::with_capacity(((tile.end - tile.start) * RUN) as usize);
+                for run in tile {
+                    // Each run may wait for the disk.
+                    context.cancel.check()?;
+                    let first = run * spacing + scramble(run) % (spacing - RUN + 1);
+                    let bytes = reader.elements(first, RUN as usize)?;
+                    keys.extend(bytes.chunks_exact(E::WIDTH).map(E::key).filter(|&key| E::from_key(key).is_finite()));
+                }
+                Ok(keys)
+            },
+        )?;
         let mut keys = parts.concat();
         let (mean, deviation) = spread(keys.iter().map(|&key| f64::from(E::from_key(key))));
         if context.threads > 1 {
