@@ -138,13 +138,14 @@ impl Tensor {
             let bytes = self.count.saturating_mul(size_of::<T>() as u64);
             Error::too_large(format!("The matrix needs {bytes} bytes of memory, which are not to be had."))
         })?;
-        matrix.resize(count, T::default());
         let mut reader = self.reader();
         const TILE: usize = 1 << 16;
-        for (index, out) in matrix.chunks_mut(TILE).enumerate() {
+        while matrix.len() < count {
             context.cancel.check()?;
-            let bytes = reader.elements((index * TILE) as u64, out.len())?;
-            decode(self.dtype, bytes, out);
+            let first = matrix.len();
+            let length = TILE.min(count - first);
+            matrix.resize(first + length, T::default());
+            decode(self.dtype, reader.elements(first as u64, length)?, &mut matrix[first..]);
         }
         self.source.check()?;
         Ok(matrix)

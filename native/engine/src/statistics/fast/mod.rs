@@ -234,3 +234,65 @@ fn moments(sums: &Sums, range: [f64; 2], pivot: Pivot, n: u64) -> Option<Moments
     let moments = scaled.scaled(scale.recip());
     Some(Moments { mean: center + moments.mean, ..moments })
 }
+
+#[cfg(all(test, avx512))]
+mod tests {
+    use super::brackets::Bounds;
+    use super::*;
+
+    /// Elements of all sizes, with zeros and subnormals; not finite ones are dropped.
+    fn elements<E: Element>(count: usize, mut seed: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count * E::WIDTH {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let mut element = (seed >> 32).to_le_bytes()[..E::WIDTH].to_vec();
+            if seed >> 29 & 7 == 0 {
+                element.fill(0);
+            }
+            // Magnitudes up to about 2, so that powers stay in range.
+            let value = E::from_key(E::key(&element));
+            if value.abs() < 2.0 {
+                bytes.extend(element);
+            }
+        }
+        bytes
+    }
+
+    fn agree<E: Element>() {
+        if !element::has_wide_vectors() {
+            return;
+        }
+        let pivot = Pivot { value: 0.25, scale: 2.0 };
+        for count in [0, 1, 15, 16, 17, 31, 32, 33, 64, 1000, BLOCK] {
+            let bytes = elements::<E>(count, count as u64);
+            let (wide, plain) = (E::measure(&bytes, pivot), portable::measure::<E>(&bytes, pivot));
+            for (a, b) in wide.powers.iter().chain([&wide.l1]).zip(plain.powers.iter().chain([&plain.l1])) {
+                assert!((a - b).abs() <= 1e-6 * (count as f64 + 1.0), "{wide:?} {plain:?}");
+            }
+            let mut keys: Vec<i32> = bytes.chunks_exact(E::WIDTH).map(E::key).collect();
+            keys.extend([i32::MIN, i32::MAX]);
+            keys.sort_unstable();
+            let at = |share: usize| keys[(keys.len() - 1) * share / 18];
+            let bounds =
+                Bounds { low: std::array::from_fn(|i| at(2 * i)), high: std::array::from_fn(|i| at(2 * i + 1)) };
+            let sieve = bounds.sieve();
+            let (mut below, mut chosen) = ([[0; 3]; 2], [Vec::new(), Vec::new()]);
+            E::filter(&bytes, &sieve, &mut below[0], &mut chosen[0]);
+            portable::filter::<E>(&bytes, &sieve, &mut below[1], &mut chosen[1]);
+            assert_eq!(below[0], below[1], "{count}");
+            assert_eq!(chosen[0], chosen[1], "{count}");
+            let (mut below, mut inside) = ([[0; 9]; 2], [Vec::new(), Vec::new()]);
+            E::bracket(&bytes, &bounds, &mut below[0], &mut inside[0]);
+            portable::bracket::<E>(&bytes, &bounds, &mut below[1], &mut inside[1]);
+            assert_eq!(below[0], below[1], "{count}");
+            assert_eq!(inside[0], inside[1], "{count}");
+        }
+    }
+
+    #[test]
+    fn wide_vectors_do_what_the_portable_kernels_do() {
+        agree::<F32>();
+        agree::<Bf16>();
+        agree::<F16>();
+    }
+}
