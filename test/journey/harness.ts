@@ -113,12 +113,24 @@ export class Window {
 
   /** Right-clicks a file and chooses a command by its title. */
   async chooseInExplorer(file: string, title: string | RegExp): Promise<void> {
-    await (await this.explorerItem(file)).click({ button: "right" });
+    const row = await this.explorerItem(file);
     const item = this.page.getByRole("menuitem", { name: title });
-    await item.waitFor();
+    for (let attempt = 1; ; attempt++) {
+      await row.click({ button: "right" });
+      try {
+        await item.waitFor({ timeout: 4000 });
+        break;
+      } catch (error) {
+        // In a window just opened the extension's menu entries may not be known yet.
+        if (attempt === 4) throw error;
+        await this.page.keyboard.press("Escape");
+      }
+    }
     // The menu ignores a release that follows its opening too closely.
     await item.hover();
+    await this.page.waitForTimeout(300);
     await item.click();
+    await item.waitFor({ state: "hidden" });
   }
 
   /** Right-click → "Weight Loupe: Inspect Checkpoint". */

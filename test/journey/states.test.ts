@@ -36,7 +36,7 @@ describe("unusual checkpoints", () => {
     await window.screenshot("state-malformed");
     for (const name of [/Retry|Reload/, /Open as Hex/, /Open as Text/]) await view.getByRole("button", { name }).waitFor();
     await view.getByRole("button", { name: /Show Log/ }).click();
-    await window.page.locator(".part.panel").getByText(/Weight Loupe/).first().waitFor();
+    await window.page.locator(".part.panel .view-line").filter({ hasText: "short.safetensors" }).first().waitFor();
     // Mended on disk, it appears without being asked for.
     workspace.write("short.safetensors", file);
     await view.getByRole("tab", { name: "Overview" }).waitFor();
@@ -62,7 +62,7 @@ describe("unusual checkpoints", () => {
     const bytes = await workspace.sparse("huge.safetensors", 400, 11_200);
     assert.ok(bytes > 100e9);
     const view = await inspect("huge.safetensors");
-    await view.getByText(/100\.\d+ GB/).first().waitFor();
+    await view.getByText("100 GB").first().waitFor();
     await view.getByText(/400 layers/).first().waitFor();
     await window.screenshot("state-100-gigabytes");
   });
