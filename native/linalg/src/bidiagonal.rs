@@ -15,8 +15,12 @@ use rayon::prelude::*;
 /// Searches that advance together: four AVX2 registers hide the latency of a division.
 const TOGETHER: usize = 16;
 
-/// Squares of the entries, interleaved: (d_i², e_i²), the last e being 0.
+/// Squares of the entries, interleaved: (d_i², e_i²), none below [`SMALLEST`].
 struct Squares(Vec<[f64; 2]>);
+
+/// Squares of entries too small to matter are raised to this: it moves no value by more than 10⁻²⁰ of the largest, and
+/// keeps products of several squares within the range of f64.
+const SMALLEST: f64 = 1e-40;
 
 /// All singular values of `bidiagonal`, descending, each within `2^-bits` of the largest absolute row sum (at most
 /// √2·σ₁). Entries must be finite with squares that do not overflow. `report` is told the share of the work done.
@@ -36,7 +40,7 @@ pub(crate) fn singular_values(
             .map(|i| {
                 let e = bidiagonal.superdiagonal.get(i).copied().unwrap_or(0.0) / bound;
                 let d = bidiagonal.diagonal[i] / bound;
-                [d * d, e * e]
+                [(d * d).max(SMALLEST), (e * e).max(SMALLEST)]
             })
             .collect(),
     );
@@ -103,20 +107,33 @@ dispatch! {
     unsafe fn count_below_dispatched<T>(squares: &Squares, x: &[f64; TOGETHER]) -> [usize; TOGETHER] = count_below_body
 }
 
+/// Fernando's recurrence s ← e·s/(q + s) − x², with s kept as a fraction a/b so that nothing is divided: the pivot q + s
+/// is the quotient of two successive b, negative where b changes its sign. A pivot of zero counts once, whatever its sign.
 #[inline(always)]
 unsafe fn count_below_body<T: Scalar, const FUSED: bool>(squares: &Squares, x: &[f64; TOGETHER]) -> [usize; TOGETHER] {
-    // Pivots closer to zero count as negative; their reciprocals stay finite.
-    const SMALLEST_PIVOT: f64 = 1e-290;
-    let shift: [f64; TOGETHER] = std::array::from_fn(|l| x[l] * x[l]);
-    let mut s: [f64; TOGETHER] = std::array::from_fn(|l| -shift[l]);
-    let mut negative = [0u64; TOGETHER];
-    for &[q, e] in &squares.0 {
+    /// Steps between two normalisations: a step makes |a| and |b| at most 3 times as large, and none of the factors that
+    /// shrink them is below [`SMALLEST`].
+    const STEPS: usize = 4;
+    let shift: [f64; TOGETHER] = std::array::from_fn(|l| -x[l] * x[l]);
+    let mut a = shift;
+    let mut b = [1.0f64; TOGETHER];
+    let mut changes = [0u64; TOGETHER];
+    for squares in squares.0.chunks(STEPS) {
+        for &[q, e] in squares {
+            for l in 0..TOGETHER {
+                let next = q.multiply_add::<FUSED>(b[l], a[l]);
+                changes[l] += (b[l].to_bits() ^ next.to_bits()) >> 63;
+                a[l] = shift[l].multiply_add::<FUSED>(next, e * a[l]);
+                b[l] = next;
+            }
+        }
         for l in 0..TOGETHER {
-            let pivot = q + s[l];
-            let pivot = if pivot.abs() < SMALLEST_PIVOT { -SMALLEST_PIVOT } else { pivot };
-            negative[l] += u64::from(pivot < 0.0);
-            s[l] = (s[l] / pivot).multiply_add::<FUSED>(e, -shift[l]);
+            // 2^−k for the exponent k of the larger of the two.
+            let exponent = a[l].abs().max(b[l].abs()).to_bits() & (0x7ff << 52);
+            let scale = f64::from_bits((0x7fe << 52) - exponent);
+            a[l] *= scale;
+            b[l] *= scale;
         }
     }
-    negative.map(|count| count as usize)
+    changes.map(|count| count as usize)
 }

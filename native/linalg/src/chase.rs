@@ -32,7 +32,6 @@ pub(crate) fn reduce<T: Scalar>(
 ) -> Result<Bidiagonal, Failure> {
     let (n, b) = (band.order, band.bandwidth);
     assert!(b % LANES == 0 && b <= WIDEST);
-    let sweeps = n.saturating_sub(2);
     // Threads wait for each other at every task: they must be long enough, and enough.
     let threads = if n < 1024 { 1 } else { control.threads().min(n / (8 * b)) };
     let chase = Chase {
@@ -40,18 +39,21 @@ pub(crate) fn reduce<T: Scalar>(
         start: SharedPointer(band.data.as_mut_ptr()),
         order: n,
         bandwidth: b,
-        sweeps,
-        threads,
+        sweeps: n.saturating_sub(2),
+        claimed: AtomicUsize::new(0),
         finished: (0..threads).map(|_| Progress::default()).collect(),
         stopped: AtomicBool::new(false),
     };
-    std::thread::scope(|scope| {
-        for thread in 1..threads {
-            let chase = &chase;
-            scope.spawn(move || chase.run(thread, control, &|_| {}));
-        }
-        chase.run(0, control, report);
-    });
+    if threads > 1 {
+        rayon::in_place_scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|_| chase.run(control, &|_| {}));
+            }
+            chase.run(control, report);
+        });
+    } else {
+        chase.run(control, report);
+    }
     if chase.stopped.into_inner() {
         return Err(Failure::Cancelled);
     }
@@ -62,7 +64,7 @@ pub(crate) fn reduce<T: Scalar>(
     })
 }
 
-/// How far one thread is: the tasks it has finished in the sweep it works on. On a cache line of its own.
+/// How far one sweep is. On a cache line of its own.
 #[derive(Default)]
 #[repr(align(128))]
 struct Progress(AtomicUsize);
@@ -78,8 +80,10 @@ struct Chase<T> {
     order: usize,
     bandwidth: usize,
     sweeps: usize,
-    threads: usize,
-    /// Of each thread: sweep · [`SWEEP`] + tasks finished in it.
+    /// Sweeps that some thread has taken on.
+    claimed: AtomicUsize,
+    /// sweep · [`SWEEP`] + tasks finished in it, of sweep s in slot s modulo their number. There are as many slots as
+    /// threads: no sweep ends before the one it follows, so a slot is free again when it comes round.
     finished: Vec<Progress>,
     stopped: AtomicBool,
 }
@@ -88,48 +92,57 @@ struct Chase<T> {
 const SWEEP: usize = 1 << 24;
 
 impl<T: Scalar> Chase<T> {
-    /// Runs the sweeps `thread`, `thread + threads`, …
-    fn run(&self, thread: usize, control: &Control, report: &dyn Fn(f64)) {
-        let (n, b) = (self.order, self.bandwidth);
-        let before = &self.finished[(thread + self.threads - 1) % self.threads].0;
-        let mine = &self.finished[thread].0;
-        let mut seen = 0;
-        for sweep in (thread..self.sweeps).step_by(self.threads) {
-            if self.stopped.load(Ordering::Relaxed) {
+    /// Takes on one sweep after the other, in order, until there are none. A thread waits only for a sweep that another
+    /// is working on, so it does not matter how many of the threads asked for ever come.
+    fn run(&self, control: &Control, report: &dyn Fn(f64)) {
+        loop {
+            let sweep = self.claimed.fetch_add(1, Ordering::Relaxed);
+            if sweep >= self.sweeps || self.stopped.load(Ordering::Relaxed) {
                 return;
             }
             if control.is_cancelled() {
                 self.stopped.store(true, Ordering::Relaxed);
                 return;
             }
-            let tasks = (n - sweep - 1).div_ceil(b);
-            for task in 0..tasks {
+            let mine = &self.finished[sweep % self.finished.len()].0;
+            let mut before = 0;
+            for task in 0..(self.order - sweep - 1).div_ceil(self.bandwidth) {
                 // The tasks of the sweep before that touch the same elements are this one and the two after it.
-                if self.threads > 1 && sweep > 0 {
-                    let needed = (sweep - 1) * SWEEP + task + 3;
-                    let mut spins = 0u32;
-                    while seen < needed {
-                        seen = before.load(Ordering::Acquire);
-                        spins += 1;
-                        if spins > 1000 {
-                            if self.stopped.load(Ordering::Relaxed) {
-                                return;
-                            }
-                            std::thread::yield_now();
-                        } else {
-                            std::hint::spin_loop();
-                        }
+                if sweep > 0 && before < (sweep - 1) * SWEEP + task + 3 {
+                    match self.wait_for(sweep - 1, task + 3) {
+                        Some(progress) => before = progress,
+                        None => return,
                     }
                 }
                 // SAFETY: the elements of this task are nobody else's now, as just ensured.
-                unsafe { chase_bulge(self.isa, self.start.0, b, sweep, task) };
+                unsafe { chase_bulge(self.isa, self.start.0, self.bandwidth, sweep, task) };
                 mine.store(sweep * SWEEP + task + 1, Ordering::Release);
             }
             mine.store((sweep + 1) * SWEEP, Ordering::Release);
             let share = 1.0 - sweep as f64 / self.sweeps as f64;
             report(1.0 - share * share);
         }
-        mine.store(usize::MAX, Ordering::Release);
+    }
+
+    /// Returns once `sweep` has finished `tasks` tasks or all it has, with how far it is; `None` when the chase is stopped.
+    fn wait_for(&self, sweep: usize, tasks: usize) -> Option<usize> {
+        /// Waits longer than this many looks, under a task's duration, are for a thread that has lost its core.
+        const LOOKS: u32 = 200;
+        let progress = &self.finished[sweep % self.finished.len()].0;
+        for look in 0u32.. {
+            let finished = progress.load(Ordering::Acquire);
+            if finished >= sweep * SWEEP + tasks {
+                return Some(finished);
+            }
+            if look < LOOKS {
+                std::hint::spin_loop();
+            } else if self.stopped.load(Ordering::Relaxed) {
+                return None;
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        None
     }
 }
 

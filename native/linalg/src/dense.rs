@@ -4,6 +4,7 @@ use crate::control::{Control, Failure};
 use crate::scalar::Scalar;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 /// A rows × columns matrix, element (i, j) at `i + j · rows`.
 pub(crate) struct Dense<T> {
@@ -57,47 +58,83 @@ impl<T: Scalar> Dense<T> {
     }
 }
 
-/// Floating-point operations per thread between two looks at the cancellation flag: a few tens of milliseconds.
-const UNINTERRUPTED: f64 = 5e8;
+/// Floating-point operations of one piece of a product: about a millisecond's work.
+const PIECE: f64 = 4e7;
 
-/// Operations below which threads cost more than they bring.
-const WORTH_THREADS: f64 = 1e7;
-
-/// How faer may spread a product of `operations` floating-point operations.
-pub(crate) fn parallelism(operations: f64, control: &Control) -> Par {
-    if control.threads() > 1 && operations > WORTH_THREADS { Par::rayon(control.threads()) } else { Par::Seq }
-}
-
-/// `product ← factor·left·right`, added to `product` when `accumulate` says so; in pieces, so that it ends soon after
-/// the caller has asked to stop (with `product` in part updated).
+/// `product ← factor·left·right`, added to `product` when `accumulate` says so; ends soon after the caller has asked to
+/// stop (with `product` in part updated).
+///
+/// Works on pieces that depend on the shapes alone, so the result is the same bits at any number of threads. Rayon hands
+/// the pieces out one at a time; the threads of faer's own parallel products spin until the last of them is through, which
+/// on a machine with other work, where a thread may lose its core for milliseconds, is slower than one thread alone.
 pub(crate) fn gemm<T: Scalar>(
-    mut product: MatMut<'_, T>,
+    product: MatMut<'_, T>,
     accumulate: Accum,
     left: MatRef<'_, T>,
     right: MatRef<'_, T>,
     factor: T,
     control: &Control,
 ) -> Result<(), Failure> {
-    let (rows, columns, depth) = (product.nrows(), product.ncols(), left.ncols());
-    let operations = 2.0 * rows as f64 * columns as f64 * depth as f64;
-    let par = parallelism(operations, control);
-    let pieces = (operations / (UNINTERRUPTED * control.threads() as f64)).ceil().max(1.0) as usize;
-    if columns >= rows {
-        let step = columns.div_ceil(pieces).max(1);
-        for first in (0..columns).step_by(step) {
-            control.check()?;
-            let count = step.min(columns - first);
-            let part = product.as_mut().subcols_mut(first, count);
-            matmul(part, accumulate, left, right.subcols(first, count), factor, par);
-        }
+    let (rows, columns) = (product.nrows(), product.ncols());
+    if rows > columns {
+        return gemm(product.transpose_mut(), accumulate, right.transpose(), left.transpose(), factor, control);
+    }
+    if rows == 0 {
+        return Ok(());
+    }
+    let operations = 2.0 * rows as f64 * columns as f64 * left.ncols() as f64;
+    let pieces = (operations / PIECE).ceil().max(1.0) as usize;
+    // A multiple of the kernels' tiles.
+    let step = columns.div_ceil(pieces).next_multiple_of(16);
+    let piece = |first: usize, part: MatMut<'_, T>| {
+        control.check()?;
+        let right = right.subcols(first, part.ncols());
+        matmul(part, accumulate, left, right, factor, Par::Seq);
+        Ok(())
+    };
+    if control.threads() > 1 && step < columns {
+        let parts = product.par_col_chunks_mut(step).enumerate().with_max_len(1);
+        parts.try_for_each(|(index, part)| piece(index * step, part))
     } else {
-        let step = rows.div_ceil(pieces).max(1);
-        for first in (0..rows).step_by(step) {
-            control.check()?;
-            let count = step.min(rows - first);
-            let part = product.as_mut().subrows_mut(first, count);
-            matmul(part, accumulate, left.subrows(first, count), right, factor, par);
+        let mut product = product;
+        (0..columns)
+            .step_by(step)
+            .try_for_each(|first| piece(first, product.as_mut().subcols_mut(first, step.min(columns - first))))
+    }
+}
+
+/// AᵀA, both triangles. `report` is told the share of the work that is done.
+pub(crate) fn gram_matrix<T: Scalar>(
+    matrix: MatRef<'_, T>,
+    control: &Control,
+    report: &dyn Fn(f64),
+) -> Result<Dense<T>, Failure> {
+    /// Columns of A that are multiplied with all that follow: the waste is the upper triangles of the diagonal blocks.
+    const BLOCK: usize = 256;
+    /// Rows of A that are taken at once, so that they stay in cache.
+    const SLICE: usize = 512;
+    let (m, n) = (matrix.nrows(), matrix.ncols());
+    let mut gram = Dense::zeros(n, n);
+    for first in (0..m).step_by(SLICE) {
+        let slice = matrix.subrows(first, SLICE.min(m - first));
+        for at in (0..n).step_by(BLOCK) {
+            let width = BLOCK.min(n - at);
+            gemm(
+                gram.as_mut().submatrix_mut(at, at, n - at, width),
+                Accum::Add,
+                slice.subcols(at, n - at).transpose(),
+                slice.subcols(at, width),
+                T::ONE,
+                control,
+            )?;
+        }
+        report((first + slice.nrows()) as f64 / m as f64);
+    }
+    let mut square = gram.as_mut();
+    for j in 1..n {
+        for i in 0..j {
+            square[(i, j)] = square[(j, i)];
         }
     }
-    Ok(())
+    Ok(gram)
 }

@@ -4,11 +4,11 @@ use crate::band;
 use crate::bidiagonal;
 use crate::chase;
 use crate::control::{Control, Failure};
-use crate::dense::{Dense, gemm};
+use crate::dense::{Dense, gemm, gram_matrix};
 use crate::isa::Isa;
 use crate::panel::{self, Triangles};
 use crate::scalar::Scalar;
-use faer::{Accum, MatMut, MatRef};
+use faer::{Accum, MatMut};
 use rayon::prelude::*;
 
 /// Singular values and how they were found.
@@ -298,9 +298,8 @@ fn by_gram_matrix(prepared: &Prepared<f64>, control: &Control) -> Result<Option<
     let matrix = prepared.matrix.as_ref();
     let matrix = if matrix.nrows() < matrix.ncols() { matrix.transpose() } else { matrix };
     let (m, n) = (matrix.nrows(), matrix.ncols());
-    let gram = gram_matrix(matrix, control)?;
     let start = 0.3;
-    control.report(start);
+    let gram = gram_matrix(matrix, control, &|share| control.report(start * share))?;
     let squares = two_stage(Isa::detect(), gram, control, start)?;
     let values: Vec<f64> = squares.iter().map(|s| s.sqrt()).collect();
     let ratio = values[n - 1] / values[0];
@@ -320,38 +319,4 @@ fn by_gram_matrix(prepared: &Prepared<f64>, control: &Control) -> Result<Option<
             threads: control.threads(),
         },
     )))
-}
-
-/// AᵀA, both triangles.
-fn gram_matrix(matrix: MatRef<'_, f64>, control: &Control) -> Result<Dense<f64>, Failure> {
-    use crate::dense::parallelism;
-    use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-    let (m, n) = (matrix.nrows(), matrix.ncols());
-    let mut gram = Dense::zeros(n, n);
-    // By rows of A, so that cancelling does not wait for the whole product.
-    let step = ((2e9 * control.threads() as f64 / (n as f64 * n as f64)) as usize).max(64);
-    for first in (0..m).step_by(step) {
-        control.check()?;
-        let rows = matrix.subrows(first, step.min(m - first));
-        let operations = rows.nrows() as f64 * n as f64 * n as f64;
-        matmul(
-            gram.as_mut(),
-            BlockStructure::TriangularLower,
-            if first == 0 { Accum::Replace } else { Accum::Add },
-            rows.transpose(),
-            BlockStructure::Rectangular,
-            rows,
-            BlockStructure::Rectangular,
-            1.0,
-            parallelism(operations, control),
-        );
-        control.report(0.3 * (first + rows.nrows()) as f64 / m as f64);
-    }
-    let mut square = gram.as_mut();
-    for j in 1..n {
-        for i in 0..j {
-            square[(i, j)] = square[(j, i)];
-        }
-    }
-    Ok(gram)
 }
