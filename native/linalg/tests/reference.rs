@@ -83,7 +83,11 @@ fn exact_values_and_ranks_are_numpys() {
         // The Gram matrix, where it is used, loses digits below σ₁ but none that matter above 10⁻⁶·σ₁.
         let allowed = if found.method.starts_with("Gram") { 1e-10 } else { 1e-13 };
         assert!(off <= allowed, "{name}: {off:e} by {}", found.method);
-        assert!(off * case.values[0] <= found.error_bound + 1e-13 * case.values[0], "{name}: bound {:e}", found.error_bound);
+        assert!(
+            off * case.values[0] <= found.error_bound + 1e-13 * case.values[0],
+            "{name}: bound {:e}",
+            found.error_bound
+        );
         assert_eq!(measures::matrix_rank(&found.values, case.rows, case.columns), case.rank, "{name}: rank");
     }
 }
@@ -115,7 +119,12 @@ fn power_laws_follow_the_definition() {
             let fit = power_law(&case.values, &Control::unattended(threads)).expect("not cancelled");
             match (fit, &case.power_law) {
                 (Some(fit), Some(expected)) => {
-                    assert!((fit.alpha - expected.alpha).abs() <= 1e-9 * expected.alpha, "{} {}", fit.alpha, expected.alpha);
+                    assert!(
+                        (fit.alpha - expected.alpha).abs() <= 1e-9 * expected.alpha,
+                        "{} {}",
+                        fit.alpha,
+                        expected.alpha
+                    );
                     assert!((fit.xmin - expected.xmin).abs() <= 1e-12 * expected.xmin);
                     assert!((fit.distance - expected.distance).abs() <= 1e-9);
                 }
@@ -259,7 +268,10 @@ fn top_of_low_rank_and_of_zero() {
     let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
     let expected = norm(&u) * norm(&v);
     let values = top(outer, n, n, 4, &Control::unattended(1)).expect("finite").singular.values;
-    assert!((values[0] - expected).abs() < 1e-5 * expected && values[1..].iter().all(|&s| s < 1e-5 * expected), "{values:?}");
+    assert!(
+        (values[0] - expected).abs() < 1e-5 * expected && values[1..].iter().all(|&s| s < 1e-5 * expected),
+        "{values:?}"
+    );
     let values = top(vec![0.0; n * n], n, n, 4, &Control::unattended(1)).expect("finite").singular.values;
     assert_eq!(values, [0.0; 4]);
 }
