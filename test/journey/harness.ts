@@ -156,6 +156,13 @@ export class Window {
     }
   }
 
+  /** The path field of VS Code's own file dialog, once it proposes what is asked for. */
+  async dialogPath(proposed: RegExp): Promise<Locator> {
+    const box = this.page.locator(".quick-input-widget:visible input").first();
+    await this.poll(`the file dialog to propose ${proposed.source}`, async () => ((await box.isVisible()) && proposed.test(await box.inputValue()) ? true : undefined));
+    return box;
+  }
+
   /** The page inside the visible custom editor, once it has drawn something. */
   async inspector(): Promise<FrameLocator> {
     const view = this.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");

@@ -113,7 +113,10 @@ function openTab(store: InspectStore, tab: Tab): void {
 }
 
 function save(store: InspectStore): void {
-  exportReport(store).catch((error: unknown) => store.say(error instanceof Error ? error.message : String(error), true));
+  exportReport(store).then(
+    (path) => { if (path !== null) store.say(`Saved ${path}.`); },
+    (error: unknown) => store.say(error instanceof Error ? error.message : String(error), true),
+  );
 }
 
 /** What Escape ends first: the filter, then the comparison, then the analysis. */
