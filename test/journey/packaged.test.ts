@@ -33,8 +33,8 @@ describe("the packaged extension", () => {
         await window.inspectFromExplorer("tiny-llama/checkpoint-1200/model.safetensors");
         const view = await window.inspector();
         await view.getByText("LlamaForCausalLM").first().waitFor();
+        await window.command("Weight Loupe: Analyse Whole Model");
         if (target) {
-          await window.command("Weight Loupe: Analyse Whole Model");
           await window.statusItem("engine running");
         } else {
           await window.statusItem("engine not available");
