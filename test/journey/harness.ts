@@ -71,7 +71,7 @@ export class Window {
     readonly page: Page,
     readonly close: () => Promise<void>,
   ) {
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(30_000);
     page.on("console", (message) => {
       if (message.type() === "error") this.consoleErrors.push(message.text());
     });
@@ -215,11 +215,11 @@ export class Window {
 
   /** Asks until there is an answer. */
   private async poll<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
-    const end = Date.now() + 20_000;
+    const end = Date.now() + 30_000;
     for (;;) {
       const answer = await ask();
       if (answer !== undefined) return answer;
-      if (Date.now() > end) throw new Error(`Waited 20 s in vain for ${what}.`);
+      if (Date.now() > end) throw new Error(`Waited 30 s in vain for ${what}.`);
       await this.page.waitForTimeout(50);
     }
   }
