@@ -236,7 +236,7 @@ pub(crate) fn two_stage<T: Scalar>(
     let n = matrix.columns();
     let report =
         |from: f64, to: f64| move |share: f64| control.report(start + (1.0 - start) * (from + (to - from) * share));
-    let mut band = band::reduce(isa, &mut matrix, bandwidth(n, control.threads()), control, &report(0.0, 0.75))?;
+    let mut band = band::reduce(isa, &mut matrix, bandwidth(n), control, &report(0.0, 0.75))?;
     drop(matrix);
     let bidiagonal = chase::reduce(isa, &mut band, control, &report(0.75, 0.95))?;
     drop(band);
@@ -247,12 +247,12 @@ pub(crate) fn two_stage<T: Scalar>(
 }
 
 /// The band that balances the first stage, which likes it wide, against the second, which likes it narrow.
-fn bandwidth(n: usize, threads: usize) -> usize {
+fn bandwidth(n: usize) -> usize {
     match n {
-        0..=127 => 8,
-        128..=767 => 16,
-        768..=3071 if threads > 1 => 32,
-        768..=2047 => 32,
+        0..128 => 8,
+        128..768 => 16,
+        768..1536 => 32,
+        1536..3072 => 48,
         _ => 64,
     }
 }
