@@ -11,12 +11,13 @@ describe("themes", () => {
 
   before(async () => {
     host = await TestHost.start();
+  });
+  after(() => host.stop());
+  // Files of its own for each theme: nothing about them is in the cache, so that every page is seen empty first.
+  beforeEach(() => {
     workspace = new Workspace("tiny-llama", "diverged");
   });
-  after(async () => {
-    await host.stop();
-    workspace.remove();
-  });
+  afterEach(() => workspace.remove());
 
   for (const theme of Object.keys(THEMES) as Theme[]) {
     it(`${theme}: overview, tensor and health pages follow it`, async () => {
