@@ -85,18 +85,10 @@ impl Source {
         &self.path
     }
 
-    /// The whole range as one slice, when it is mapped.
-    ///
-    /// Another process may write to the file meanwhile: contents may change between two looks, so nothing read here may
-    /// be trusted for memory safety.
-    pub fn mapped(&self) -> Option<&[u8]> {
-        #[cfg(unix)]
-        return self.mapping.as_ref().map(mapping::Mapping::bytes);
-        #[cfg(not(unix))]
-        None
-    }
-
     /// Bytes `start .. start + length` of the range: borrowed from the mapping, or read into `buffer`.
+    ///
+    /// Another process may write to a mapped file meanwhile: contents may change between two looks, so nothing read here
+    /// may be trusted for memory safety.
     ///
     /// # Errors
     /// `Truncated` when the file has become shorter, `Io` when it cannot be read.
@@ -105,9 +97,10 @@ impl Source {
     /// When the bytes are not inside the range.
     pub fn bytes<'a>(&'a self, start: u64, length: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
         assert!(start.checked_add(length as u64).is_some_and(|end| end <= self.length), "inside the range");
-        if let Some(all) = self.mapped() {
+        #[cfg(unix)]
+        if let Some(mapping) = &self.mapping {
             let start = usize::try_from(start).expect("a mapping fits the address space");
-            return Ok(&all[start..start + length]);
+            return Ok(&mapping.bytes()[start..start + length]);
         }
         buffer.resize(length, 0);
         self.read_exact_at(buffer, self.offset + start)?;

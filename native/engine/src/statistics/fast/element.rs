@@ -1,7 +1,7 @@
 //! The element types that have kernels.
 
 use super::brackets::{Bounds, Sieve};
-use super::{Pivot, Sums, portable};
+use super::{Pivot, Sums, Survey, portable};
 use crate::statistics::summary::Classes;
 
 /// A floating-point type that is exact in f32. Keys sort as the values do.
@@ -16,13 +16,13 @@ pub trait Element: 'static {
     const LARGEST_SAMPLE: u64;
     /// Zeros and subnormals have the keys `-SMALL_KEYS .. SMALL_KEYS`.
     const SMALL_KEYS: i32;
-    /// Adds up elements about `pivot`.
-    fn measure(bytes: &[u8], pivot: Pivot) -> Sums;
-    /// Appends the elements that the sieve holds back, and adds to `below` how many of all are below each of its
-    /// brackets. At most `BLOCK` elements.
-    fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>);
+    /// Adds up elements about `pivot`, appends those that the sieve holds back to `chosen`, and adds to `below` how many
+    /// of all are below each of its brackets. At most `BLOCK` elements.
+    fn sweep(bytes: &[u8], pivot: Pivot, sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) -> Sums;
     /// Appends the keys of the elements inside a bracket, and adds to `below` how many are below each.
     fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>);
+    /// Adds elements to what is known of the extremes and of small elements.
+    fn survey(bytes: &[u8], survey: &mut Survey);
 }
 
 /// Whether the kernels for AVX-512 were compiled in and can run.
@@ -32,7 +32,10 @@ pub fn has_wide_vectors() -> bool {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vbmi2");
+        && is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("avx512bitalg")
+        && is_x86_feature_detected!("avx512vpopcntdq")
+        && is_x86_feature_detected!("popcnt");
     #[cfg(not(avx512))]
     false
 }
@@ -86,22 +89,22 @@ impl Element for F32 {
         f32::from_bits(order32(key) as u32)
     }
 
-    fn measure(bytes: &[u8], pivot: Pivot) -> Sums {
+    fn survey(bytes: &[u8], survey: &mut Survey) {
         #[cfg(avx512)]
         if has_wide_vectors() {
             // SAFETY: the processor has the features.
-            return unsafe { super::wide_vectors::measure_f32(bytes, pivot) };
+            return unsafe { super::wide_vectors::survey_f32(bytes, survey) };
         }
-        portable::measure::<Self>(bytes, pivot)
+        portable::survey::<Self>(bytes, survey);
     }
 
-    fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) {
+    fn sweep(bytes: &[u8], pivot: Pivot, sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) -> Sums {
         #[cfg(avx512)]
         if has_wide_vectors() {
             // SAFETY: the processor has the features.
-            return unsafe { super::wide_vectors::filter_f32(bytes, sieve, below, chosen) };
+            return unsafe { super::wide_vectors::sweep_f32(bytes, pivot, sieve, below, chosen) };
         }
-        portable::filter::<Self>(bytes, sieve, below, chosen);
+        portable::sweep::<Self>(bytes, pivot, sieve, below, chosen)
     }
 
     fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) {
@@ -115,7 +118,7 @@ impl Element for F32 {
 }
 
 macro_rules! half {
-    ($(#[$doc:meta])* $name:ident, $float:ty, $measure:ident, $mantissa:literal) => {
+    ($(#[$doc:meta])* $name:ident, $float:ty, $sweep:ident, $mantissa:literal) => {
         $(#[$doc])*
         pub struct $name;
 
@@ -134,22 +137,22 @@ macro_rules! half {
                 <$float>::from_bits(order16(key as i16) as u16).to_f32()
             }
 
-            fn measure(bytes: &[u8], pivot: Pivot) -> Sums {
+            fn survey(bytes: &[u8], survey: &mut Survey) {
                 #[cfg(avx512)]
                 if has_wide_vectors() {
                     // SAFETY: the processor has the features.
-                    return unsafe { super::wide_vectors::$measure(bytes, pivot) };
+                    return unsafe { super::wide_vectors::survey_16::<Self>(bytes, survey) };
                 }
-                portable::measure::<Self>(bytes, pivot)
+                portable::survey::<Self>(bytes, survey);
             }
 
-            fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) {
+            fn sweep(bytes: &[u8], pivot: Pivot, sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) -> Sums {
                 #[cfg(avx512)]
                 if has_wide_vectors() {
                     // SAFETY: the processor has the features.
-                    return unsafe { super::wide_vectors::filter_16::<Self>(bytes, sieve, below, chosen) };
+                    return unsafe { super::wide_vectors::$sweep(bytes, pivot, sieve, below, chosen) };
                 }
-                portable::filter::<Self>(bytes, sieve, below, chosen);
+                portable::sweep::<Self>(bytes, pivot, sieve, below, chosen)
             }
 
             fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) {
@@ -168,13 +171,13 @@ half!(
     /// bfloat16.
     Bf16,
     half::bf16,
-    measure_bf16,
+    sweep_bf16,
     7
 );
 half!(
     /// IEEE 754 binary16.
     F16,
     half::f16,
-    measure_f16,
+    sweep_f16,
     10
 );

@@ -31,21 +31,31 @@ macro_rules! with_avx2 {
 }
 
 with_avx2!(
-    /// `Element::measure`.
-    pub fn measure(bytes: &[u8], pivot: Pivot) -> Sums = measure_lanes
-);
-with_avx2!(
-    /// `Element::filter`.
-    pub fn filter(bytes: &[u8], sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>) = filter_batches
+    /// `Element::sweep`.
+    pub fn sweep(
+        bytes: &[u8], pivot: Pivot, sieve: &Sieve, below: &mut [u64; 3], chosen: &mut Vec<u8>
+    ) -> Sums = sweep_lanes
 );
 with_avx2!(
     /// `Element::bracket`.
     pub fn bracket(bytes: &[u8], bounds: &Bounds, below: &mut [u64; 9], inside: &mut Vec<i32>) = bracket_batches
 );
 with_avx2!(
-    /// Adds elements to what is known of the extremes and of small elements.
+    /// `Element::survey`.
     pub fn survey(bytes: &[u8], survey: &mut Survey) = survey_batches
 );
+
+#[inline(always)]
+fn sweep_lanes<E: Element>(
+    bytes: &[u8],
+    pivot: Pivot,
+    sieve: &Sieve,
+    below: &mut [u64; 3],
+    chosen: &mut Vec<u8>,
+) -> Sums {
+    filter_batches::<E>(bytes, sieve, below, chosen);
+    measure_lanes::<E>(bytes, pivot)
+}
 
 #[inline(always)]
 fn measure_lanes<E: Element>(bytes: &[u8], pivot: Pivot) -> Sums {

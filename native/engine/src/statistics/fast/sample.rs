@@ -21,7 +21,10 @@ const STANDARD_ERRORS: f64 = 4.0;
 /// Largest |pivot|·scale.
 const LARGEST_PIVOT: f64 = (1u64 << 40) as f64;
 
-/// Keys of the sampled finite elements, ascending, and their mean and deviation.
+/// Deviations whose fourth powers are far from both ends of f32's range: 2⁻²⁰ … 2²⁰.
+const USUAL_SIZES: std::ops::Range<f64> = 1.0 / (1u64 << 20) as f64..(1u64 << 20) as f64;
+
+/// Keys of the sampled finite elements, and about their mean and deviation.
 pub struct Sample {
     keys: Vec<i32>,
     mean: f64,
@@ -52,20 +55,23 @@ impl Sample {
                     let bytes = reader.elements(first, RUN as usize)?;
                     keys.extend(bytes.chunks_exact(E::WIDTH).map(E::key).filter(|&key| E::from_key(key).is_finite()));
                 }
-                Ok(keys)
+                let values = keys.iter().map(|&key| f64::from(E::from_key(key)));
+                let sums = values.fold([0.0; 2], |[sum, squares], x| [sum + x, squares + x * x]);
+                Ok((keys, sums))
             },
         )?;
-        let mut keys = parts.concat();
-        let (mean, deviation) = spread(keys.iter().map(|&key| f64::from(E::from_key(key))));
-        if context.threads > 1 {
-            rayon::slice::ParallelSliceMut::par_sort_unstable(&mut keys[..]);
-        } else {
-            keys.sort_unstable();
+        let (mut keys, mut sum, mut squares) = (Vec::new(), 0.0, 0.0);
+        for (part, [part_sum, part_squares]) in parts {
+            keys.extend(part);
+            sum += part_sum;
+            squares += part_squares;
         }
+        let mean = sum / keys.len() as f64;
+        let deviation = (squares / keys.len() as f64 - mean * mean).max(0.0).sqrt();
         Ok(Self { keys, mean, deviation })
     }
 
-    /// A pivot near the mean and a scale that makes the deviation about 1; `None` without finite elements.
+    /// A pivot near the mean and a scale that keeps powers of deviations within f32; `None` without finite elements.
     pub fn pivot(&self) -> Option<Pivot> {
         if self.keys.is_empty() {
             return None;
@@ -77,34 +83,54 @@ impl Sample {
             (_, value) if value > 0.0 => value.into(),
             _ => 1.0,
         };
-        let exponent = -size.log2().round().clamp(-100.0, 100.0);
+        // Powers of usual sizes need no scaling.
+        let exponent = if USUAL_SIZES.contains(&size) { 0.0 } else { -size.log2().round().clamp(-100.0, 100.0) };
         Some(Pivot { value, scale: exponent.exp2() as f32 })
     }
 
     /// A bracket around each quantile that holds it unless the sample is far off.
-    pub fn bounds(&self) -> Bounds {
+    pub fn bounds<E: Element>(&self) -> Bounds {
         let size = self.keys.len() as f64;
-        let mut bounds = Bounds { low: [i32::MIN; 9], high: [i32::MAX; 9] };
-        for (index, probability) in Quantiles::PROBABILITIES.into_iter().enumerate() {
+        let ends = Quantiles::PROBABILITIES.map(|probability| {
             let error = STANDARD_ERRORS * (size * probability * (1.0 - probability)).sqrt() + 2.0;
-            let (below, above) = (size * probability - error, size * probability + error);
-            if below >= 0.0 {
-                bounds.low[index] = self.keys[below as usize];
-            }
-            if above < size {
-                bounds.high[index] = self.keys[above as usize].saturating_add(1);
-            }
+            [size * probability - error, size * probability + error]
+        });
+        // Ranks beyond both ends of the sample bound nothing.
+        let inside = |rank: &f64| (0.0..size).contains(rank);
+        let ranks: Vec<usize> = ends.iter().flatten().filter(|rank| inside(rank)).map(|rank| *rank as usize).collect();
+        let mut keys = at_ranks::<E>(&self.keys, &ranks).into_iter();
+        let mut next = |rank: f64| if inside(&rank) { keys.next() } else { None };
+        let mut bounds = Bounds { low: [i32::MIN; 9], high: [i32::MAX; 9] };
+        for (index, [low, high]) in ends.into_iter().enumerate() {
+            bounds.low[index] = next(low).unwrap_or(i32::MIN);
+            bounds.high[index] = next(high).map_or(i32::MAX, |key| key.saturating_add(1));
         }
         bounds
     }
 }
 
-/// Mean and standard deviation.
-fn spread(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let n = values.clone().count() as f64;
-    let mean = values.clone().sum::<f64>() / n;
-    let deviation = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
-    (mean, deviation)
+/// The keys at `ranks`, each less than the number of keys, in their order: counts the leading 16 bits of each key and sorts only
+/// those keys that share theirs with a key looked for.
+fn at_ranks<E: Element>(keys: &[i32], ranks: &[usize]) -> Vec<i32> {
+    let shift = 8 * E::WIDTH - 16;
+    let place = |key: i32| ((key >> shift) + (1 << 15)) as usize & 0xffff;
+    let mut counts = vec![0usize; 1 << 16];
+    keys.iter().for_each(|&key| counts[place(key)] += 1);
+    let mut ends = counts;
+    for index in 1..ends.len() {
+        ends[index] += ends[index - 1];
+    }
+    let holder = |rank: usize| ends.partition_point(|&end| end <= rank);
+    let mut sought = vec![false; 1 << 16];
+    ranks.iter().for_each(|&rank| sought[holder(rank)] = true);
+    let mut held: Vec<i32> = keys.iter().copied().filter(|&key| sought[place(key)]).collect();
+    held.sort_unstable();
+    let find = |&rank: &usize| {
+        let bucket = holder(rank);
+        let before = if bucket == 0 { 0 } else { ends[bucket - 1] };
+        held[held.partition_point(|&key| place(key) < bucket) + rank - before]
+    };
+    ranks.iter().map(find).collect()
 }
 
 /// A well-mixed function of `x` (the finaliser of SplitMix64).
