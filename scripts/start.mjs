@@ -1,10 +1,11 @@
 // `npm start [-- FILE…]`: installs what is missing, builds, and opens VS Code on examples/ with the extension loaded.
 // The builtin modules only at the top: this runs before anything is installed.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "./host/cache.mjs";
+import { packOpener, writeOpener } from "./host/opener.mjs";
 import { output, run } from "./host/process.mjs";
 import { checkToolchain, installDependencies } from "./host/toolchain.mjs";
 
@@ -34,7 +35,9 @@ async function start() {
   const folder = path.join(root, "examples");
   if (output("code", ["--version"]) !== null) {
     say(`Opening desktop VS Code on ${folder}.`);
-    run("code", ["--new-window", `--extensionDevelopmentPath=${root}`, folder, ...files]);
+    const opener = path.join(cacheFolder("start"), "opener");
+    writeOpener(opener, files);
+    run("code", ["--new-window", `--extensionDevelopmentPath=${root}`, `--extensionDevelopmentPath=${opener}`, folder]);
     return;
   }
   await serveAndOpen(folder);
@@ -42,12 +45,13 @@ async function start() {
 
 /** @param {string} folder */
 async function serveAndOpen(folder) {
-  const { installServer, serve, windowUrl } = await import("./host/server.mjs");
+  const { installExtension, installServer, serve, windowUrl } = await import("./host/server.mjs");
   say("There is no desktop VS Code on PATH (the command `code`): serving one to the browser.");
   const dataFolder = cacheFolder("start");
-  mkdirSync(dataFolder, { recursive: true });
-  const server = await serve(installServer(say), { dataFolder });
-  const url = windowUrl(server, { folder, extension: root, files });
+  const installed = installServer(say);
+  if (files.length > 0) installExtension(installed, dataFolder, await packOpener(dataFolder, files));
+  const server = await serve(installed, { dataFolder });
+  const url = windowUrl(server, { folder, extension: root });
   say(`\nVS Code with Weight Loupe: ${url}\n\nCtrl-C ends it.`);
   openBrowser(url);
   await new Promise(() => undefined);

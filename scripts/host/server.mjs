@@ -127,15 +127,14 @@ export async function serve(installed, options) {
 /**
  * Address of a workbench window.
  * @param {Running} server
- * @param {{ folder?: string, extension?: string, tests?: string, files?: string[] }} what Absolute paths; `extension` is loaded from its
- *   source folder, `tests` is a module whose `run()` is called in the extension host, `files` are opened at start.
+ * @param {{ folder?: string, extension?: string, tests?: string }} what Absolute paths; `extension` is loaded from its source
+ *   folder (the web workbench takes no second one), `tests` is a module whose `run()` is called in the extension host.
  */
 export function windowUrl(server, what) {
   const remote = (/** @type {string} */ file) => `vscode-remote://127.0.0.1:${server.port}${encodeURI(file)}`;
   const payload = [
     ...(what.extension ? [["extensionDevelopmentPath", remote(what.extension)]] : []),
     ...(what.tests ? [["extensionTestsPath", remote(what.tests)]] : []),
-    ...(what.files ?? []).map((file) => ["openFile", remote(file)]),
   ];
   const url = new URL(server.origin);
   if (what.folder) url.searchParams.set("folder", what.folder);
@@ -151,7 +150,7 @@ export function windowUrl(server, what) {
  * @param {string} vsix
  */
 export function installExtension(installed, dataFolder, vsix) {
-  const result = spawnSync(installed.node, [installed.main, "--server-data-dir", dataFolder, "--accept-server-license-terms", "--install-extension", vsix], {
+  const result = spawnSync(installed.node, [installed.main, "--server-data-dir", dataFolder, "--accept-server-license-terms", "--force", "--install-extension", vsix], {
     encoding: "utf8",
     env: { ...process.env, NODE_OPTIONS: "" },
   });

@@ -15,6 +15,7 @@ describe("in the inspector", () => {
   after(() => host.stop());
   beforeEach(async () => {
     workspace = new Workspace("tiny-llama", "silero-vad");
+    await workspace.sparse("huge.safetensors", 400, 11_200);
     window = await host.open({ folder: workspace.folder, theme: "dark" });
   });
   afterEach(async () => {
@@ -51,7 +52,6 @@ describe("in the inspector", () => {
   });
 
   it("an analysis of a model that takes long shows its progress and stops when told", async () => {
-    await workspace.sparse("huge.safetensors", 400, 11_200);
     await window.inspectFromExplorer("huge.safetensors");
     const view = await window.inspector();
     await view.getByRole("button", { name: "Analyse whole model" }).first().click();
