@@ -8,6 +8,8 @@ const MAX_CONFIG_BYTES = 1 << 20;
 /** A guess looks at no more different names, and at none longer than `LONGEST_NAME`. */
 const MOST_NAMES = 10_000;
 const LONGEST_NAME = 1000;
+/** After so many names in a row without a new one, the rest is taken for more of the same. */
+const MOST_REPEATED = 50_000;
 
 /**
  * Names of model families and what is in all of them; the first whose every pattern matches some tensor wins, so the special
@@ -96,15 +98,20 @@ export function guessArchitecture(tensors: readonly { name: string; shape: reado
   const seen = new Set<string>();
   let convolutions = 0;
   let matrices = 0;
+  let repeated = 0;
   for (const { name, shape } of tensors) {
     if (shape.length >= 2 && shape.every((length) => length > 0)) {
       matrices++;
       if (shape.length >= 3 && shape.length <= 5) convolutions++;
     }
-    if (name.length > LONGEST_NAME) continue;
+    if (name.length > LONGEST_NAME || repeated > MOST_REPEATED) continue;
     // One of each repeated layer is enough.
     const sample = name.replace(/\.\d+/g, ".0");
-    if (seen.size >= MOST_NAMES || seen.has(sample)) continue;
+    if (seen.size >= MOST_NAMES || seen.has(sample)) {
+      repeated++;
+      continue;
+    }
+    repeated = 0;
     seen.add(sample);
     for (const patterns of pending) for (const pattern of patterns) if (pattern.test(sample)) patterns.delete(pattern);
   }

@@ -1,25 +1,35 @@
 /**
- * The tensors of a checkpoint as columns, compact enough that 500,000 of them cross to a webview in one message:
- * names are front-coded, shapes and dtypes are indices into dictionaries.
+ * The tensors of a checkpoint in one run of bytes, compact enough that 500,000 of them cross to a webview in one message:
+ * names are front-coded, types and shapes indices into a dictionary, offsets distances from the tensor before.
  */
 
 export interface TensorTable {
   length: number;
-  /** UTF-8; per name: shared-prefix length in bytes and suffix length in bytes as LEB128, then the suffix. */
-  names: Uint8Array;
-  dtypes: string[];
-  dtype: Uint16Array;
-  shapes: number[][];
-  shape: Uint32Array;
-  /** Index into the overview's files. */
-  file: Uint16Array;
-  bytes: Float64Array;
-  /** −1 where there is none. */
-  offset: Float64Array;
+  /**
+   * Per tensor, numbers as LEB128: length in bytes of what its name shares with the name before, and of what follows;
+   * that, in UTF-8; its layout; its file, an index into the overview's files; where it begins, seen from the end of the last
+   * tensor with an offset: a `Place`, and how far before or after.
+   */
+  rows: Uint8Array;
+  layouts: Layout[];
   /** Sparse: index → reason. */
   unreadable: [number, string][];
   /** Sparse: groups of indices that are the same bytes. */
   shared: [number, string[]][];
+}
+
+enum Place {
+  Nowhere,
+  AtEnd,
+  After,
+  Before,
+}
+
+/** What tensors of a kind have in common. */
+interface Layout {
+  dtype: string;
+  shape: number[];
+  bytes: number;
 }
 
 export interface TableRow {
@@ -35,36 +45,23 @@ export interface TableRow {
 
 export function encodeTable(rows: readonly TableRow[]): TensorTable {
   const encoder = new TextEncoder();
-  const dtypes = new Map<string, number>();
-  const shapes = new Map<string, number>();
-  const shapeList: number[][] = [];
-  const table: TensorTable = {
-    length: rows.length,
-    names: new Uint8Array(0),
-    dtypes: [],
-    dtype: new Uint16Array(rows.length),
-    shapes: shapeList,
-    shape: new Uint32Array(rows.length),
-    file: new Uint16Array(rows.length),
-    bytes: new Float64Array(rows.length),
-    offset: new Float64Array(rows.length),
-    unreadable: [],
-    shared: [],
-  };
-  let out = new Uint8Array(Math.max(1024, rows.length * 16));
+  const layouts = new LayoutDictionary();
+  const table: TensorTable = { length: rows.length, rows: new Uint8Array(0), layouts: layouts.list, unreadable: [], shared: [] };
+  let out = new Uint8Array(Math.max(1024, rows.length * 20));
   let at = 0;
   // The name at hand and the one before, encoded in place: half a million small arrays would cost more than all the rest.
   let name = new Uint8Array(256);
   let previous = new Uint8Array(256);
   let previousLength = 0;
+  let end = 0;
   rows.forEach((row, i) => {
     if (name.length < 3 * row.name.length) name = new Uint8Array(3 * row.name.length);
     const length = encoder.encodeInto(row.name, name).written;
     const most = Math.min(length, previousLength);
     let shared = 0;
     while (shared < most && previous[shared] === name[shared]) shared++;
-    if (at + length - shared + 16 > out.length) {
-      const larger = new Uint8Array(2 * out.length + length + 16);
+    if (at + length - shared + 48 > out.length) {
+      const larger = new Uint8Array(2 * out.length + length + 48);
       larger.set(out);
       out = larger;
     }
@@ -74,38 +71,32 @@ export function encodeTable(rows: readonly TableRow[]): TensorTable {
     at += length - shared;
     [name, previous] = [previous, name];
     previousLength = length;
-
-    let dtype = dtypes.get(row.dtype);
-    if (dtype === undefined) dtypes.set(row.dtype, (dtype = dtypes.size));
-    table.dtype[i] = dtype;
-    const key = row.shape.join();
-    let shape = shapes.get(key);
-    if (shape === undefined) {
-      shapes.set(key, (shape = shapes.size));
-      shapeList.push(row.shape);
+    at = putVarint(out, at, layouts.indexOf(row));
+    at = putVarint(out, at, row.file);
+    if (row.offset === null) out[at++] = Place.Nowhere;
+    else {
+      out[at++] = row.offset === end ? Place.AtEnd : row.offset > end ? Place.After : Place.Before;
+      if (row.offset !== end) at = putVarint(out, at, Math.abs(row.offset - end));
+      end = endOf(row.offset, row.bytes);
     }
-    table.shape[i] = shape;
-    table.file[i] = row.file;
-    table.bytes[i] = row.bytes;
-    table.offset[i] = row.offset ?? -1;
     if (row.unreadable !== undefined) table.unreadable.push([i, row.unreadable]);
     if (row.sharedWith !== undefined) table.shared.push([i, row.sharedWith]);
   });
-  table.names = out.slice(0, at);
-  table.dtypes = [...dtypes.keys()];
+  table.rows = out.slice(0, at);
   return table;
 }
 
 export function decodeTable(table: TensorTable): TableRow[] {
-  const decoder = new TextDecoder();
   const rows = new Array<TableRow>(table.length);
+  const bytes = table.rows;
+  const names = new NameDecoder(rows);
   let at = 0;
-  let scratch = new Uint8Array(256);
+  let end = 0;
   const next = (): number => {
     let value = 0;
     let scale = 1;
     for (;;) {
-      const byte = table.names[at++] ?? 0;
+      const byte = bytes[at++] ?? 0;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
       scale *= 128;
@@ -113,27 +104,93 @@ export function decodeTable(table: TensorTable): TableRow[] {
   };
   for (let i = 0; i < table.length; i++) {
     const shared = next();
-    const suffix = next();
-    if (shared + suffix > scratch.length) {
-      const larger = new Uint8Array(2 * (shared + suffix));
-      larger.set(scratch);
-      scratch = larger;
+    const length = next();
+    names.add(shared, bytes, at, length);
+    at += length;
+    const layout = table.layouts[next()]!;
+    const file = next();
+    const place = bytes[at++] as Place;
+    let offset: number | null = null;
+    if (place !== Place.Nowhere) {
+      offset = place === Place.AtEnd ? end : place === Place.After ? end + next() : end - next();
+      end = endOf(offset, layout.bytes);
     }
-    scratch.set(table.names.subarray(at, at + suffix), shared);
-    at += suffix;
-    const offset = table.offset[i]!;
-    rows[i] = {
-      name: decoder.decode(scratch.subarray(0, shared + suffix)),
-      dtype: table.dtypes[table.dtype[i]!]!,
-      shape: table.shapes[table.shape[i]!]!,
-      file: table.file[i]!,
-      bytes: table.bytes[i]!,
-      offset: offset < 0 ? null : offset,
-    };
+    rows[i] = { name: "", dtype: layout.dtype, shape: layout.shape, file, bytes: layout.bytes, offset };
   }
+  names.flush();
   for (const [i, reason] of table.unreadable) rows[i]!.unreadable = reason;
-  for (const [i, names] of table.shared) rows[i]!.sharedWith = names;
+  for (const [i, others] of table.shared) rows[i]!.sharedWith = others;
   return rows;
+}
+
+/** Where a tensor ends; 0 beyond the whole numbers that are exact. */
+function endOf(offset: number, bytes: number): number {
+  const end = offset + bytes;
+  return end <= Number.MAX_SAFE_INTEGER ? end : 0;
+}
+
+
+class LayoutDictionary {
+  readonly list: Layout[] = [];
+  readonly #indices = new Map<string, number>();
+
+  indexOf({ dtype, shape, bytes }: TableRow): number {
+    const key = `${dtype} ${bytes} ${shape.join()}`;
+    let index = this.#indices.get(key);
+    if (index === undefined) {
+      this.#indices.set(key, (index = this.list.length));
+      this.list.push({ dtype, shape, bytes });
+    }
+    return index;
+  }
+}
+
+/** Bytes of names decoded at once: decoding one name by one takes most of the time of half a million. */
+const BATCH = 1 << 20;
+
+/** Names the rows, in batches. */
+class NameDecoder {
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #bytes = new Uint8Array(BATCH);
+  /** Where each name of the batch ends. */
+  #ends: number[] = [];
+  #start = 0;
+  #end = 0;
+  /** The row of the batch's first name. */
+  #row = 0;
+
+  constructor(private readonly rows: TableRow[]) {}
+
+  /** The next row's name: `shared` bytes of the name before, then `length` bytes of `source` from `at`. */
+  add(shared: number, source: Uint8Array, at: number, length: number): void {
+    if (this.#end + shared + length > this.#bytes.length) {
+      const before = this.#bytes.subarray(this.#start, this.#start + shared);
+      this.flush();
+      if (shared + length > this.#bytes.length) {
+        const larger = new Uint8Array(2 * (shared + length));
+        larger.set(before);
+        this.#bytes = larger;
+      } else this.#bytes.set(before);
+    } else this.#bytes.copyWithin(this.#end, this.#start, this.#start + shared);
+    this.#bytes.set(source.subarray(at, at + length), this.#end + shared);
+    this.#start = this.#end;
+    this.#end += shared + length;
+    this.#ends.push(this.#end);
+  }
+
+  /** Names the rows whose names were added. */
+  flush(): void {
+    const text = this.#decoder.decode(this.#bytes.subarray(0, this.#end));
+    // In ASCII bytes and characters are the same.
+    const slice = text.length === this.#end ? (from: number, to: number) => text.slice(from, to) : (from: number, to: number) => this.#decoder.decode(this.#bytes.subarray(from, to));
+    let from = 0;
+    for (const to of this.#ends) {
+      this.rows[this.#row++]!.name = slice(from, to);
+      from = to;
+    }
+    this.#ends = [];
+    this.#start = this.#end = 0;
+  }
 }
 
 function putVarint(out: Uint8Array, at: number, value: number): number {

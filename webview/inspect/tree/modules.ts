@@ -4,7 +4,8 @@ export interface Module {
   readonly label: string;
   readonly parent: Module | null;
   readonly depth: number;
-  readonly children: Module[];
+  /** Shared by all modules that have none. */
+  children: readonly Module[];
   /** The label as a layer or list number; −1 when it is not one. */
   readonly number: number;
   /** Tensor of exactly this name; −1 when there is none. A module can be both. */
@@ -14,6 +15,8 @@ export interface Module {
   /** Place among all modules, from 0. */
   readonly index: number;
 }
+
+const NONE: readonly Module[] = [];
 
 /** Deeper segments stay together in the last label: a name of a million dots must not make a tree a million deep. */
 const MAX_DEPTH = 64;
@@ -95,7 +98,8 @@ function childOf(parent: Module, label: string, indices: Map<Module, Map<string,
   let child = index === undefined ? parent.children.find((candidate) => candidate.label === label) : index.get(label);
   if (child === undefined) {
     child = make(label, parent);
-    parent.children.push(child);
+    if (parent.children === NONE) parent.children = [child];
+    else (parent.children as Module[]).push(child);
     if (index !== undefined) index.set(label, child);
     else if (parent.children.length > 8) {
       index = new Map(parent.children.map((sibling) => [sibling.label, sibling]));
@@ -107,7 +111,7 @@ function childOf(parent: Module, label: string, indices: Map<Module, Map<string,
 
 function makeModule(label: string, parent: Module | null, index: number): Module {
   const depth = parent === null ? 0 : parent.depth + 1;
-  return { label, parent, depth, children: [], number: numberOf(label), tensor: -1, total: 0, index };
+  return { label, parent, depth, children: NONE, number: numberOf(label), tensor: -1, total: 0, index };
 }
 
 function numberOf(label: string): number {
