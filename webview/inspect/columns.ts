@@ -5,7 +5,7 @@
 import type { CachedResult } from "../../src/protocol/inspect";
 import type { Numeric } from "../../src/protocol/results";
 import type { TableRow } from "../../src/protocol/tensor-table";
-import { formatBytes, formatCount, formatNumber, formatShare } from "../ui/format";
+import { ABSENT, formatBytes, formatCount, formatNumber, formatShape, formatShare } from "../ui/format";
 
 /** How the tensors of a group make one number. Means are weighted by parameters. */
 export type Combine = "sum" | "root of squares" | "minimum" | "maximum" | "median" | "mean" | "quadratic mean";
@@ -22,6 +22,16 @@ export interface Column {
   /** The number of one tensor; null when the computation gives none (an α without a tail to fit). */
   value(row: TableRow, result: CachedResult | undefined): Numeric | null;
   format(value: Numeric): string;
+}
+
+/** Is the tensor's shape known? A tensor of a missing shard is only a name. */
+export function hasShape({ unreadable, shape, bytes }: TableRow): boolean {
+  return unreadable === undefined || shape.length > 0 || bytes > 0;
+}
+
+/** The shape as it is shown. */
+export function shapeText(row: TableRow): string {
+  return hasShape(row) ? formatShape(row.shape) : ABSENT;
 }
 
 /** Product of the shape: the number of elements. */

@@ -3,8 +3,8 @@ import { useMemo } from "preact/hooks";
 import { foldedName, layerOf } from "../../src/checkpoint/structure";
 import { Sparkline } from "../plots/sparkline";
 import { Button, Link } from "../ui/button";
-import { formatBytes, formatCount, formatInteger, formatShape, plural, visibleText } from "../ui/format";
-import { columnById, hasSpectrum, parametersOf, type Column } from "./columns";
+import { formatBytes, formatCount, formatInteger, plural, visibleText } from "../ui/format";
+import { columnById, hasSpectrum, parametersOf, shapeText, type Column } from "./columns";
 import { DepthPlot } from "./depth-plot";
 import { FindingLine } from "./finding-line";
 import type { InspectStore } from "./store";
@@ -92,7 +92,7 @@ function PartRow({ store, part, columns, spark, path }: { store: InspectStore; p
     <tr class={lit ? "lit" : undefined}>
       <th scope="row">{label === "" && tensors.length > 1 ? "all layers" : <Link title={visibleText(first.name)} onClick={open}>{visibleText(label === "" ? first.name : label)}</Link>}</th>
       <td class="number">{tensors.length > 1 ? formatInteger(tensors.length) : ""}</td>
-      <td class="number">{alike ? formatShape(first.shape) : <span class="muted">several</span>}</td>
+      <td class="number">{alike ? shapeText(first) : <span class="muted">several</span>}</td>
       {columns.map((column) => <td key={column.id} class="number"><ValueCell store={store} column={column} tensors={tensors} /></td>)}
       <td><PartLine store={store} tensors={tensors} spark={spark} /></td>
     </tr>

@@ -3,9 +3,9 @@ import "./tensor-page.css";
 import { useEffect } from "preact/hooks";
 import { kindOf } from "../../src/checkpoint/structure";
 import { IconButton, Link } from "../ui/button";
-import { formatBytes, formatInteger, formatShape, plural, visibleText } from "../ui/format";
+import { formatBytes, formatInteger, plural, visibleText } from "../ui/format";
 import { Name } from "../ui/name";
-import { hasSpectrum, parametersOf } from "./columns";
+import { hasSpectrum, parametersOf, shapeText } from "./columns";
 import { describeResult } from "./how";
 import { loadSnippet } from "./snippet";
 import type { InspectStore } from "./store";
@@ -72,7 +72,7 @@ function Header({ store, tensor }: { store: InspectStore; tensor: number }) {
         )}
       </h2>
       <p class="tensor-facts">
-        <span>{formatShape(row.shape)}</span>
+        <span>{shapeText(row)}</span>
         <span>{visibleText(row.dtype)}</span>
         <span title={`${formatInteger(parameters)} parameters`}>{plural(parameters, "parameter")}</span>
         <span title={`${formatInteger(row.bytes)} bytes`}>{formatBytes(row.bytes)}</span>

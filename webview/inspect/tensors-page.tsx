@@ -1,18 +1,18 @@
 /** All tensors one by one: sortable, filtered with the tree, exported as CSV or JSON. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button, IconButton } from "../ui/button";
-import { formatBytes, formatInteger, formatShape, plural, visibleText } from "../ui/format";
+import { formatBytes, formatInteger, plural, visibleText } from "../ui/format";
 import { Grid, type GridColumn, type GridHandle } from "../ui/grid";
 import { Menu, type MenuItem } from "../ui/menu";
 import { Name } from "../ui/name";
-import { columnById, COLUMNS } from "./columns";
+import { columnById, COLUMNS, shapeText } from "./columns";
 import { tensorMenu } from "./row-menu";
 import type { InspectStore } from "./store";
 import { tableCsv, tableJson, tableTsv } from "./table-export";
 import type { TreeModel } from "./tree-model";
 import { exactCell, ValueCell } from "./value-cell";
 
-const NAME_WIDTH = 240;
+const NAME_WIDTH = 280;
 const NUMBER_WIDTH = 84;
 const STRUCTURE = [
   { id: "dtype", label: "dtype", title: "element type", width: 112, numeric: false },
@@ -57,9 +57,9 @@ export function TensorsPage({ store, model }: { store: InspectStore; model: Tree
     const tensor = tensors[index]!;
     const row = rows[tensor]!;
     switch (column.id) {
-      case "name": return <span title={visibleText(row.name)}><Name text={row.name} match={pattern === null || pattern.kind === "glob" ? null : pattern.find(row.name)} /></span>;
+      case "name": return <span class="elide-start" title={visibleText(row.name)}><bdi dir="ltr"><Name text={row.name} match={pattern === null || pattern.kind === "glob" ? null : pattern.find(row.name)} /></bdi></span>;
       case "dtype": return visibleText(row.dtype);
-      case "shape": return row.unreadable !== undefined && row.shape.length === 0 && row.bytes === 0 ? "" : formatShape(row.shape);
+      case "shape": return shapeText(row);
       case "file": return <span title={visibleText(files[row.file]?.path ?? "")}>{visibleText(lastPart(files[row.file]?.path ?? ""))}</span>;
       case "offset": return row.offset === null ? "" : formatInteger(row.offset);
       default: return <ValueCell store={store} column={columnById(column.id)!} tensors={[tensor]} />;

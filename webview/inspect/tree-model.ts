@@ -108,7 +108,7 @@ export function createTreeModel(store: InspectStore): TreeModel {
     // Equal shapes are one array in the table, so that this looks at each once.
     let longest = plural(store.rows.value.length, "tensor").length;
     for (const shape of new Set(store.rows.value.map((row) => row.shape))) longest = Math.max(longest, formatShape(shape).length);
-    return Math.max(84, Math.min(190, 22 + 6.4 * longest));
+    return Math.max(84, Math.min(190, 22 + digitWidth() * longest));
   });
 
   const order = computed<RowOrder | null>(() => {
@@ -191,4 +191,14 @@ export function createTreeModel(store: InspectStore): TreeModel {
       return rows.peek().findIndex(({ node }) => node.id === target.id);
     },
   };
+}
+
+/** Pixels of a digit in the page's font. */
+function digitWidth(): number {
+  if (typeof document === "undefined") return 7;
+  const context = document.createElement("canvas").getContext("2d");
+  if (context === null) return 7;
+  const { fontSize, fontFamily } = getComputedStyle(document.body);
+  context.font = `${fontSize} ${fontFamily}`;
+  return context.measureText("0").width;
 }

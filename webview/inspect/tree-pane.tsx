@@ -1,13 +1,13 @@
 /** The left side: filter, columns, and the tree of tensors. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { plural, formatShape, formatInteger, visibleText } from "../ui/format";
+import { ABSENT, plural, formatShape, formatInteger, visibleText } from "../ui/format";
 import { FIRST_WIDTH, Grid, type GridColumn, type GridHandle, type GridRow } from "../ui/grid";
 import { IconButton } from "../ui/button";
 import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import { Name } from "../ui/name";
 import { Sparkline } from "../plots/sparkline";
-import { columnById, COLUMNS } from "./columns";
+import { columnById, COLUMNS, hasShape } from "./columns";
 import { rowMenu } from "./row-menu";
 import type { InspectStore, Selection } from "./store";
 import { selectionOf } from "./tree/selection";
@@ -221,8 +221,10 @@ function LayerLine({ store, model, node }: { store: InspectStore; model: TreeMod
 function ShapeCell({ store, node }: { store: InspectStore; node: TreeNode }) {
   const rows = store.rows.value;
   if (node.kind !== "tensor" && node.kind !== "folded") return <span class="muted">{plural(node.tensors.length, "tensor")}</span>;
-  const shape = rows[node.tensors[0]!]!.shape;
-  if (node.tensors.some((tensor) => !sameShape(rows[tensor]!.shape, shape))) return <span class="muted">several</span>;
+  const known = node.tensors.map((tensor) => rows[tensor]!).filter(hasShape);
+  const shape = known[0]?.shape;
+  if (shape === undefined) return <span class="muted">{ABSENT}</span>;
+  if (known.some((row) => !sameShape(row.shape, shape))) return <span class="muted">several</span>;
   return <span title={formatShape(shape)}>{formatShape(shape)}</span>;
 }
 

@@ -119,6 +119,8 @@ function layoutOf(curves: readonly SpectrumCurve[], scale: SpectrumScale, look: 
   const log = scale === "log" || scale === "loglog";
   return {
     uirevision: scale,
+    // Room for the names of the energy ranks.
+    ...(curves.length === 1 && scale !== "density" ? { margin: { l: 40, r: 8, t: 20, b: 30, pad: 0 } } : {}),
     hovermode: "closest",
     hoverdistance: 60,
     showlegend: curves.length > 1 || scale === "density",
@@ -166,11 +168,11 @@ function marks(spectrum: Spectrum, scale: SpectrumScale, look: Theme): Layout {
     const k = spectrum.energyRank[level];
     if (!(k >= 1)) continue;
     const x = logX ? Math.log10(k) : k;
-    shapes.push({ type: "line", xref: "x", yref: "paper", x0: k, x1: k, y0: 1, y1: 0.93, line: line(look.chart.purple, "solid") });
+    shapes.push({ type: "line", xref: "x", yref: "paper", x0: k, x1: k, y0: 1, y1: 0.95, line: line(look.chart.purple, "solid") });
     // Marks that stand close together share the first one's name.
     if (x - labelled < 0.1 * width) continue;
     labelled = x;
-    annotations.push(text(name, { xref: "x", x, xanchor: "center", yref: "paper", y: 0.93, yanchor: "top" }));
+    annotations.push(text(name, { xref: "x", x, xanchor: "center", yref: "paper", y: 1, yanchor: "bottom" }));
   }
   return { shapes, annotations };
 }
