@@ -56,8 +56,13 @@ export interface Tensor {
   sharedWith?: string[];
   /** Why values cannot be decoded; then `expression` is null. */
   unreadable?: string;
-  /** How the engine reads it. */
+  /** How the engine reads it; null when values cannot be decoded, or when `load` has to make them readable first. */
   expression: Expression | null;
+  /**
+   * Makes the values readable where the file does not hold them in place (compressed or chunked storage): writes them to a
+   * file of their own and says how to read that. Asked at most once for a tensor.
+   */
+  load?(signal?: AbortSignal): Promise<Expression>;
 }
 
 export interface Checkpoint {

@@ -8,7 +8,7 @@
 import type { How, Numeric, Spectrum, Statistics } from "../protocol/results";
 
 /** Raised whenever a message changes; client and engine refuse each other when it differs. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** The element types the engine decodes, in safetensors' spelling. */
 export const DTYPES = [
@@ -18,19 +18,85 @@ export const DTYPES = [
 ] as const;
 export type Dtype = (typeof DTYPES)[number];
 
+/** GGUF's block-quantised types, by GGUF's names; decoded to F32 as ggml's reference dequantiser does. */
+export const BLOCK_TYPES = [
+  "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "Q8_K",
+  "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0",
+] as const;
+export type BlockType = (typeof BLOCK_TYPES)[number];
+
 /**
- * A tensor as the engine sees it: an expression over bytes of files. Formats and views become expressions; the engine
- * knows neither.
+ * A tensor as the engine sees it: an expression over bytes of files. Formats, views and adapters become expressions; the
+ * engine knows none of them.
  */
 export type Expression =
-  /** Elements of `dtype` stored row-major, little endian, from byte `offset` of `file` (absolute path), `bytes` long. */
-  | { kind: "range"; file: string; offset: number; bytes: number; dtype: Dtype; shape: number[] }
+  /** Elements of `dtype` stored row-major from byte `offset` of `file` (absolute path), `bytes` long; little endian unless said. */
+  | { kind: "range"; file: string; offset: number; bytes: number; dtype: Dtype; shape: number[]; order?: "big" }
+  /** Blocks of a quantised type, row-major: the last axis is a whole number of blocks. Values are F32. */
+  | { kind: "blocks"; file: string; offset: number; bytes: number; type: BlockType; shape: number[] }
+  /** Elements of a range picked by steps: index (i, j, …) is element offset + i·strides[0] + j·strides[1] + … of it. */
+  | { kind: "strided"; of: Expression; offset: number; shape: number[]; strides: number[] }
   /** The part `start <= index < stop` of one axis. */
   | { kind: "slice"; of: Expression; axis: number; start: number; stop: number }
   /** Axes in another order: axis i of the result is axis `axes[i]` of the operand. */
   | { kind: "permute"; of: Expression; axes: number[] }
   /** Another shape over the same elements in row-major order. */
-  | { kind: "reshape"; of: Expression; shape: number[] };
+  | { kind: "reshape"; of: Expression; shape: number[] }
+  /** Values computed in f64 from those of the operands; see `Operation`. */
+  | { kind: "compute"; operation: Operation; of: Expression[] };
+
+/**
+ * What a computed expression does, on arrays of f64. Binary operations broadcast as NumPy's; matrix operations work on the
+ * last two axes and broadcast the others.
+ */
+export type Operation =
+  /** These values; no operand. */
+  | { name: "literal"; shape: number[]; values: number[] }
+  /** One value everywhere; no operand. */
+  | { name: "fill"; shape: number[]; value: number }
+  /** n × n; no operand. */
+  | { name: "identity"; n: number }
+  /**
+   * What torch's CPU generator (mt19937) seeded with `seed` gives for uniform values of `dtype` in [low, high) after `skip`
+   * draws; no operand.
+   */
+  | { name: "torchUniform"; seed: number; skip: number; low: number; high: number; dtype: "F32" | "F16" | "BF16"; shape: number[] }
+  /** The first `take` numbers of torch's randperm(count) on the CPU, seeded with `seed`; no operand. */
+  | { name: "torchPermutation"; seed: number; count: number; take: number }
+  | { name: "add" | "subtract" | "multiply" | "divide" }
+  | { name: "scale"; factor: number }
+  | { name: "map"; function: "square" | "squareRoot" | "reciprocal" | "absolute" | "exponential" | "sigmoid" | "relu" | "tanh" | "gelu" | "silu" }
+  /** Values below `low` become `low`, above `high` become `high`. */
+  | { name: "clamp"; low?: number; high?: number }
+  /** Rounds to nearest of a narrower type. */
+  | { name: "round"; dtype: "F32" | "F16" | "BF16" }
+  /** Matrix product of two operands. */
+  | { name: "product" }
+  | { name: "kronecker" }
+  /** Operands one after the other along an axis. */
+  | { name: "concatenate"; axis: number }
+  /** NumPy's take: elements of the first operand along `axis` at the (one-axis) indices in the second. */
+  | { name: "gather"; axis: number }
+  /** Zeros of `shape` to which the values of the second operand are added at the flat positions in the first. */
+  | { name: "scatter"; shape: number[] }
+  /** Sums, or Euclidean norms, over axes that stay with length 1. */
+  | { name: "sum" | "norm"; axes: number[] }
+  /** Over the last axis. */
+  | { name: "softmax" }
+  /** Softmax over the k largest of each last axis, the others 0. */
+  | { name: "topSoftmax"; k: number }
+  /** Of square matrices. */
+  | { name: "inverse" }
+  /** A thin QR decomposition's factor (its diagonal's signs as LAPACK gives them). */
+  | { name: "qr"; factor: "q" | "r" }
+  /** The singular triplets `start <= i < stop`, largest first, of one matrix: U (columns), S (a vector) or Vᵀ (rows). */
+  | { name: "svd"; factor: "u" | "s" | "vt"; start: number; stop: number }
+  /** The matrices of a stack of b as one block-diagonal matrix. */
+  | { name: "blockDiagonal" }
+  /** Vectors of n(n−1)/2 entries, row by row above the diagonal, as skew-symmetric n × n matrices. */
+  | { name: "skew"; n: number }
+  /** Real part of the inverse two-dimensional discrete Fourier transform, normalised by the number of elements. */
+  | { name: "inverseFourier" };
 
 export interface InitializeParams {
   protocol: number;

@@ -52,7 +52,7 @@ fn round(value: f64) -> f64 {
 fn measure(path: &Path, bytes: u64, dtype: Dtype, threads: usize) -> Result<(f64, f64)> {
     let count = bytes * 8 / dtype.bits();
     let file = path.display().to_string();
-    let expression = Expression::Range { file, offset: OFFSET, bytes, dtype, shape: vec![count] };
+    let expression = Expression::Range { file, offset: OFFSET, bytes, dtype, shape: vec![count], order: None };
     let cancel = CancelToken::default();
     let (mut reads, mut runs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

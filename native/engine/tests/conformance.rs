@@ -37,6 +37,7 @@ fn check(path: &Path) -> usize {
             bytes: (info.data_offsets.1 - info.data_offsets.0) as u64,
             dtype,
             shape,
+            order: None,
         };
         let tensor = Tensor::open(&expression, Access::Sequential).unwrap();
         if let Some(sum) = twin["sha256_raw"].as_str() {

@@ -36,6 +36,7 @@ fn tensors(model: &str, expected: &str) -> Vec<(String, Expression, Value)> {
                 bytes: offsets[1] - offsets[0],
                 dtype: serde_json::from_value(tensor["dtype"].clone()).expect("a dtype"),
                 shape: serde_json::from_value(tensor["shape"].clone()).expect("a shape"),
+                order: None,
             };
             (name.clone(), expression, tensor["spectrum"].clone())
         })
@@ -95,6 +96,7 @@ fn stored(name: &str, shape: &[u64], values: &[f64]) -> Expression {
         bytes: bytes.len() as u64,
         dtype: serde_json::from_value("F64".into()).expect("a dtype"),
         shape: shape.to_vec(),
+        order: None,
     }
 }
 

@@ -108,10 +108,12 @@ fn by_size(expression: &Expression) -> Lane {
 /// Length of the stored range under an expression: an upper bound of what it reads.
 fn stored_bytes(expression: &Expression) -> u64 {
     match expression {
-        Expression::Range { bytes, .. } => *bytes,
-        Expression::Slice { of, .. } | Expression::Permute { of, .. } | Expression::Reshape { of, .. } => {
-            stored_bytes(of)
-        }
+        Expression::Range { bytes, .. } | Expression::Blocks { bytes, .. } => *bytes,
+        Expression::Strided { of, .. }
+        | Expression::Slice { of, .. }
+        | Expression::Permute { of, .. }
+        | Expression::Reshape { of, .. } => stored_bytes(of),
+        Expression::Compute { of, .. } => of.iter().map(stored_bytes).fold(0, u64::saturating_add),
     }
 }
 
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn a_panic_is_an_answer() {
         let file = std::env::current_exe().expect("a file that exists").display().to_string();
-        let expression = Expression::Range { file, offset: 0, bytes: 4, dtype: Dtype::U8, shape: vec![4] };
+        let expression = Expression::Range { file, offset: 0, bytes: 4, dtype: Dtype::U8, shape: vec![4], order: None };
         let (channel, _messages) = crossbeam_channel::unbounded();
         let job =
             Job::new(Lane::Small, (expression, None), Access::Random, |_, _| -> Result<()> { panic!("of no use") });

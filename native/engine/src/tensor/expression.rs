@@ -58,10 +58,13 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
         return Err(Error::invalid(format!("The expression nests more than {MAX_DEPTH} operations.")));
     }
     match expression {
-        Expression::Range { file, offset, bytes, dtype, shape } => range(file, *offset, *bytes, *dtype, shape),
+        Expression::Range { file, offset, bytes, dtype, shape, order: None } => {
+            range(file, *offset, *bytes, *dtype, shape)
+        }
         Expression::Slice { of, axis, start, stop } => slice(lower_at(of, depth + 1)?, *axis, *start, *stop),
         Expression::Permute { of, axes } => permute(lower_at(of, depth + 1)?, axes),
         Expression::Reshape { of, shape } => reshape(lower_at(of, depth + 1)?, shape),
+        other => Err(Error::invalid(format!("This expression is not supported here: {other:?}"))),
     }
 }
 

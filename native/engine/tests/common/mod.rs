@@ -43,7 +43,7 @@ pub fn store(stored: &[u8], dtype: Dtype, shape: &[u64]) -> (TempFile, Expressio
 }
 
 pub fn range(path: &Path, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Expression {
-    Expression::Range { file: path.display().to_string(), offset, bytes, dtype, shape: shape.to_vec() }
+    Expression::Range { file: path.display().to_string(), offset, bytes, dtype, shape: shape.to_vec(), order: None }
 }
 
 pub fn slice(of: Expression, axis: u64, start: u64, stop: u64) -> Expression {
