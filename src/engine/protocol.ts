@@ -65,7 +65,7 @@ export type Operation =
   | { name: "torchPermutation"; seed: number; count: number; take: number }
   | { name: "add" | "subtract" | "multiply" | "divide" }
   | { name: "scale"; factor: number }
-  | { name: "map"; function: "square" | "squareRoot" | "reciprocal" | "absolute" | "exponential" | "sigmoid" | "relu" | "tanh" | "gelu" | "silu" }
+  | { name: "map"; function: "square" | "squareRoot" | "reciprocal" | "absolute" | "exponential" | "cosine" | "sine" | "sigmoid" | "relu" | "tanh" | "gelu" | "silu" }
   /** Values below `low` become `low`, above `high` become `high`. */
   | { name: "clamp"; low?: number; high?: number }
   /** Rounds to nearest of a narrower type. */
@@ -85,6 +85,8 @@ export type Operation =
   | { name: "softmax" }
   /** Softmax over the k largest of each last axis, the others 0. */
   | { name: "topSoftmax"; k: number }
+  /** Positions of the k largest values of a vector, the largest first; of equal values the earlier first. */
+  | { name: "topPositions"; k: number }
   /** Of square matrices. */
   | { name: "inverse" }
   /** A thin QR decomposition's factor (its diagonal's signs as LAPACK gives them). */

@@ -199,6 +199,9 @@ pub enum Operation {
     TopSoftmax {
         k: u64,
     },
+    TopPositions {
+        k: u64,
+    },
     Inverse {},
     Qr {
         factor: QrFactor,
@@ -234,6 +237,8 @@ pub enum Function {
     Reciprocal,
     Absolute,
     Exponential,
+    Cosine,
+    Sine,
     Sigmoid,
     Relu,
     Tanh,
