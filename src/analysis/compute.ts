@@ -28,7 +28,7 @@ export class Compute {
    * @throws what the engine throws.
    */
   async run<M extends JobMethod>(job: Job<M>, file: CheckpointFile, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer<JobResult<M>>> {
-    const key = jobKey(job);
+    const key = jobKey(job, file.path);
     const kept = this.cache === undefined ? undefined : await this.cache.of(file);
     const known = kept?.get(key);
     if (known !== undefined) return { value: known.value as JobResult<M>, fromCache: true, seconds: known.seconds };

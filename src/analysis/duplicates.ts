@@ -1,10 +1,11 @@
 /** Tensors with the same content. */
 import type { Tensor } from "../checkpoint/checkpoint";
+import { isReadable } from "./readable";
 
 /** Tensors that may be equal: groups of two or more indices with the same dtype and number of bytes. Empty tensors are no duplicates. */
 export function candidateGroups(tensors: readonly Tensor[]): number[][] {
   return groupBy(
-    tensors.flatMap((tensor, i) => (tensor.expression !== null && tensor.bytes > 0 ? [i] : [])),
+    tensors.flatMap((tensor, i) => (isReadable(tensor) && tensor.bytes > 0 ? [i] : [])),
     (i) => `${tensors[i]!.dtype} ${tensors[i]!.bytes}`,
   );
 }

@@ -3,7 +3,7 @@
  * dialogs, the clipboard and windows.
  */
 import path from "node:path";
-import { CheckpointError, type Checkpoint, type CheckpointFile, type Tensor } from "../checkpoint/checkpoint";
+import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
 import type { Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
 import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode } from "../protocol/inspect";
 import type { Finding, Statistics } from "../protocol/results";
@@ -19,6 +19,7 @@ import { KnownResults } from "./known";
 import { LiveCheckpoint, type LiveOptions } from "./live-checkpoint";
 import { viewAsMatrix } from "./matrix-view";
 import { overviewOf, tableOf } from "./overview";
+import { expressionOf } from "./readable";
 import { Throttle } from "./throttle";
 import { analyseWholeModel, type WholeModelResult } from "./whole-model";
 
@@ -264,13 +265,12 @@ export class Inspection {
     const tensor = opened.checkpoint.tensors[index];
     if (tensor === undefined) throw new RpcError({ code: "usage", message: `There is no tensor ${index}.` });
     const file = opened.checkpoint.files[tensor.file]!;
-    const { expression } = tensor;
-    if (expression === null) throw new CheckpointError("unsupported", tensor.unreadable ?? "its values cannot be decoded", file.path, { tensor: tensor.name });
+    const scope = signal === undefined ? opened.lifetime.signal : AbortSignal.any([signal, opened.lifetime.signal]);
     return {
       tensor,
       file,
-      expression,
-      scope: signal === undefined ? opened.lifetime.signal : AbortSignal.any([signal, opened.lifetime.signal]),
+      expression: await expressionOf(tensor, file.path, scope),
+      scope,
       keep: (result) => {
         if (this.#opened !== opened) return;
         opened.known.add(result);

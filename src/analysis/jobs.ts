@@ -1,9 +1,11 @@
 /** The parts of a tensor's analysis as engine requests, and what they cost. */
 import type { Tensor } from "../checkpoint/checkpoint";
+import { spooledName } from "../checkpoint/spool";
 import type { Params } from "../engine/client";
 import type { EngineRequests, Expression } from "../engine/protocol";
 import type { AnalysisPart, SpectrumMode } from "../protocol/inspect";
 import { flattened } from "./matrix-view";
+import { isReadable } from "./readable";
 
 /** The requests whose answers are worth keeping: small, and slow to make. */
 export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "hash";
@@ -42,14 +44,18 @@ export function parseSpectrumMode(text: string): SpectrumMode | null {
   return match !== null && Number(match[1]) <= 4096 ? `top:${Number(match[1])}` : null;
 }
 
-/** What identifies a job's answer among those of one file: everything but the file's own path. */
-export function jobKey(job: Job): string {
-  return `${job.method} ${JSON.stringify(job.params, (key, value: unknown) => (key === "file" ? undefined : value))}`;
+/**
+ * What identifies a job's answer among those of one file: everything but the file's own path. Decoded values lie in files
+ * whose names say what they hold, in a folder that is another for each process.
+ */
+export function jobKey(job: Job, file: string): string {
+  const params = JSON.stringify(job.params, (key, value: unknown) => (key !== "file" ? value : value === file ? undefined : (spooledName(String(value)) ?? value)));
+  return `${job.method} ${params}`;
 }
 
 /** Whether `part` is defined for the tensor: norms and spectra need a matrix, all need decodable elements. */
 export function applies(part: AnalysisPart, tensor: Tensor): boolean {
-  if (tensor.expression === null) return false;
+  if (!isReadable(tensor)) return false;
   if (part === "statistics") return true;
   return flattened(tensor.shape) !== null && tensor.parameters > 0;
 }

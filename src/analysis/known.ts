@@ -61,10 +61,12 @@ export class KnownResults {
     const files = await Promise.all(this.checkpoint.files.map((file) => cache.of(file)));
     this.checkpoint.tensors.forEach(({ expression, file }, tensor) => {
       const kept = files[file]!;
+      // The key of values that are yet to be decoded is not known: they are found in the cache when they are asked for.
       if (expression === null || kept.size === 0) return;
-      const statistics = kept.get(jobKey(statisticsJob(expression)));
-      const norms = kept.get(jobKey(normsJob(expression, NORM_POINTS)));
-      const spectrum = kept.get(jobKey(spectrumJob(expression, "exact"))) ?? kept.get(jobKey(spectrumJob(expression, "fast")));
+      const { path } = this.checkpoint.files[file]!;
+      const statistics = kept.get(jobKey(statisticsJob(expression), path));
+      const norms = kept.get(jobKey(normsJob(expression, NORM_POINTS), path));
+      const spectrum = kept.get(jobKey(spectrumJob(expression, "exact"), path)) ?? kept.get(jobKey(spectrumJob(expression, "fast"), path));
       if (statistics === undefined && norms === undefined && spectrum === undefined) return;
       const result: CachedResult = {
         tensor,
