@@ -1,6 +1,7 @@
 /** Adapters: checkpoints that hold an update of another model's weights, as factors or in other coordinates. */
 import type { Expression } from "../../engine/protocol";
-import type { Checkpoint } from "../checkpoint";
+import type { Checkpoint, SourceOpener } from "../checkpoint";
+import type { BaseModel } from "./base-model";
 
 /** An adapter as a model of its own. */
 export interface Adapter {
@@ -36,13 +37,25 @@ export interface AdapterModule {
   delta: Expression | null;
   needsBase?: true;
   refused?: string;
+  /** Where the update is not what the type's formula says because the library computes it otherwise. */
+  note?: string;
+  /** S2FT: index in the base of each row or column of this file's tensor, which is stored in another order. */
+  order?: { axis: number; of: number[] };
 }
 
 /** What a family's reader gets. */
 export interface AdapterSource {
   checkpoint: Checkpoint;
+  /** Opens the adapter's files, for the few values that decide structure (alphas, indices). */
+  sources: SourceOpener;
   /** The configuration beside the file; empty for layouts without one. */
   config: Readonly<Record<string, unknown>>;
   /** The model it was trained on, when the user gave it. */
-  base?: Checkpoint;
+  base?: BaseModel;
 }
+
+/** What a family's reader answers: the changed tensors, or why there are none. */
+export type FamilyAnswer = AdapterModule[] | { notMergeable: string };
+
+/** One family of adapters. Adding one is a module that exports one of these, and a line in `families.ts`. */
+export type FamilyReader = (source: AdapterSource) => FamilyAnswer | Promise<FamilyAnswer>;
