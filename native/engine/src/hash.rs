@@ -8,7 +8,8 @@ use crate::tensor::{Dtype, Tensor};
 /// Elements fed to the hash at once.
 const TILE: u64 = 1 << 20;
 
-/// BLAKE3 of the stored bytes of the elements, row-major.
+/// BLAKE3 of the stored bytes of the elements, row-major; of elements stored in big-endian order, of their bytes in
+/// little-endian order.
 ///
 /// # Errors
 /// `Undefined` for a view of sub-byte elements that does not consist of whole bytes as they are stored; `Cancelled`,

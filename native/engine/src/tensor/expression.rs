@@ -3,7 +3,7 @@
 use super::dtype::Dtype;
 use super::layout::{self, Axis};
 use crate::error::{Error, Result};
-use crate::protocol::Expression;
+use crate::protocol::{ByteOrder, Expression};
 
 /// Most axes of a tensor.
 const MAX_AXES: usize = 16;
@@ -17,6 +17,7 @@ pub struct Plan {
     /// Byte of the file at which the stored range starts.
     offset: u64,
     pub dtype: Dtype,
+    pub order: Option<ByteOrder>,
     pub shape: Vec<u64>,
     pub count: u64,
     /// Elements from the start of the range to the first element of the walk.
@@ -58,9 +59,13 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
         return Err(Error::invalid(format!("The expression nests more than {MAX_DEPTH} operations.")));
     }
     match expression {
-        Expression::Range { file, offset, bytes, dtype, shape, order: None } => {
-            range(file, *offset, *bytes, *dtype, shape)
+        Expression::Range { file, offset, bytes, dtype, shape, order } => {
+            Ok(Plan { order: *order, ..range(file, *offset, *bytes, *dtype, shape)? })
         }
+        Expression::Strided { of, offset, shape, strides } => match &**of {
+            of @ Expression::Range { .. } => strided(lower_at(of, depth + 1)?, *offset, shape, strides),
+            _ => Err(Error::invalid("Strides are taken over a range of stored elements, not over another expression.")),
+        },
         Expression::Slice { of, axis, start, stop } => slice(lower_at(of, depth + 1)?, *axis, *start, *stop),
         Expression::Permute { of, axes } => permute(lower_at(of, depth + 1)?, axes),
         Expression::Reshape { of, shape } => reshape(lower_at(of, depth + 1)?, shape),
@@ -100,7 +105,31 @@ fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Re
         // Only saturates in a tensor without elements, where strides are never used.
         stride = stride.saturating_mul(len);
     }
-    Ok(Plan { file: file.into(), offset, dtype, shape: shape.to_vec(), count, start: 0, axes, aligned: true })
+    let shape = shape.to_vec();
+    Ok(Plan { file: file.into(), offset, dtype, order: None, shape, count, start: 0, axes, aligned: true })
+}
+
+/// A walk by `strides` over the elements of a range: every element it reaches is inside.
+fn strided(plan: Plan, start: u64, shape: &[u64], strides: &[u64]) -> Result<Plan> {
+    if shape.len() != strides.len() {
+        return Err(Error::invalid(format!("Shape {shape:?} needs a stride for each axis, but has {strides:?}.")));
+    }
+    let count = elements(shape)?;
+    let mut last = Some(u128::from(start));
+    for (&len, &stride) in shape.iter().zip(strides).filter(|_| count > 0) {
+        last = last.and_then(|last| last.checked_add(u128::from(len - 1) * u128::from(stride)));
+    }
+    if count > 0 && last.is_none_or(|last| last >= u128::from(plan.count)) {
+        return Err(Error::invalid(format!(
+            "Shape {shape:?} with strides {strides:?} from element {start} reaches beyond the {} elements of its range.",
+            plan.count
+        )));
+    }
+    // The stride of an axis with one position is never taken.
+    let axis = |(&len, &stride): (&u64, &u64)| Axis { len, stride: if len > 1 { stride } else { 1 } };
+    let axes = shape.iter().zip(strides).map(axis).collect();
+    let start = if count > 0 { start } else { 0 };
+    Ok(Plan { shape: shape.to_vec(), count, start, axes, aligned: true, ..plan })
 }
 
 /// The plan's axes, when an operation on single axes can be expressed.

@@ -9,12 +9,13 @@ mod read;
 use std::sync::Arc;
 
 pub use dtype::Dtype;
+use expression::Plan;
 pub use layout::Axis;
 pub use read::Reader;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::protocol::Expression;
+use crate::protocol::{ByteOrder, Expression};
 use crate::source::{Access, Method, Source};
 
 /// A resolved tensor: a shape over a strided walk through one open range of bytes.
@@ -22,6 +23,8 @@ use crate::source::{Access, Method, Source};
 pub struct Tensor {
     source: Arc<Source>,
     dtype: Dtype,
+    /// Byte order of the stored elements.
+    order: Option<ByteOrder>,
     shape: Vec<u64>,
     /// First element, counted in elements from the start of the source (for F4 in half bytes).
     start: u64,
@@ -48,7 +51,10 @@ impl Tensor {
         let (first_byte, bytes, start) = plan.touched()?;
         let source = Source::open(plan.file.as_ref(), first_byte, bytes, access, method)?;
         let axes = layout::join(&plan.axes);
-        Ok(Self { source: Arc::new(source), dtype: plan.dtype, shape: plan.shape, start, axes, count: plan.count })
+        let Plan { dtype, shape, count, .. } = plan;
+        // There is nothing to turn round in a byte.
+        let order = plan.order.filter(|_| dtype.width() > 1);
+        Ok(Self { source: Arc::new(source), dtype, order, shape, start, axes, count })
     }
 
     /// Element type.
@@ -89,10 +95,10 @@ impl Tensor {
     }
 
     /// The transpose of the matrix view when the columns lie closer together in memory the other way round, so that
-    /// walking the result's rows is sequential; `None` when the tensor is best walked as it is.
+    /// walking the result's rows is sequential; `None` when the tensor is best walked as it is (as one repeated row is).
     pub fn transposed_for_reading(&self) -> Option<Self> {
         let [outer, inner] = layout::split(&self.axes, self.rows(), self.columns())?;
-        if inner.stride <= outer.stride || inner.len <= 1 || outer.len <= 1 {
+        if inner.stride <= outer.stride || outer.stride == 0 || inner.len <= 1 || outer.len <= 1 {
             return None;
         }
         let axes = layout::join(&[inner, outer]);

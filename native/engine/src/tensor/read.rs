@@ -3,6 +3,7 @@
 use super::layout::Axis;
 use super::{Dtype, Tensor};
 use crate::error::Result;
+use crate::protocol::ByteOrder;
 
 /// Reads elements of one tensor; holds the buffers, so each thread has its own.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ impl<'a> Reader<'a> {
         Self { tensor, run, elements: Vec::new(), stored: Vec::new() }
     }
 
-    /// Elements `first .. first + count` in row-major order, each `dtype.width()` bytes, F4 as one code per byte.
-    /// Borrowed from the file's mapping where they lie together there, else gathered into a buffer.
+    /// Elements `first .. first + count` in row-major order, each `dtype.width()` bytes, little endian, F4 as one code
+    /// per byte. Borrowed from the file's mapping where they lie together there, else gathered into a buffer.
     ///
     /// # Errors
     /// `Truncated`, `Io`.
@@ -38,7 +39,8 @@ impl<'a> Reader<'a> {
             return Ok(&[]);
         }
         tensor.source.check_damage()?;
-        if tensor.dtype != Dtype::F4 && self.run > 1 && first % self.run + count as u64 <= self.run {
+        let as_stored = tensor.dtype != Dtype::F4 && tensor.order.is_none();
+        if as_stored && self.run > 1 && first % self.run + count as u64 <= self.run {
             let width = tensor.dtype.width();
             return tensor.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
         }
@@ -66,6 +68,9 @@ impl<'a> Reader<'a> {
         } else {
             self.gather_strided(first, count, &mut out)
         };
+        if self.tensor.order == Some(ByteOrder::Big) {
+            swap_bytes(&mut out, self.tensor.dtype.width());
+        }
         self.elements = out;
         outcome
     }
@@ -111,5 +116,18 @@ impl<'a> Reader<'a> {
         let width = self.tensor.dtype.width();
         out.extend_from_slice(source.bytes(position * width as u64, length * width, &mut self.stored)?);
         Ok(())
+    }
+}
+
+/// Turns the bytes of each element round.
+fn swap_bytes(elements: &mut [u8], width: usize) {
+    fn swap<const N: usize>(elements: &mut [u8]) {
+        elements.chunks_exact_mut(N).for_each(<[u8]>::reverse);
+    }
+    match width {
+        2 => swap::<2>(elements),
+        4 => swap::<4>(elements),
+        8 => swap::<8>(elements),
+        _ => {}
     }
 }
