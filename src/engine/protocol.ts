@@ -219,6 +219,20 @@ export interface HashResult {
   hash: string;
 }
 
+/** Writes all elements, row-major and little endian, into a file that is there already and long enough. */
+export interface WriteParams extends Tracked {
+  /** The tensor's own type is copied bit by bit; another, of floating point, is rounded to nearest even, once. */
+  dtype: Dtype;
+  /** Absolute path. */
+  file: string;
+  /** Byte of `file` that the first element starts at. */
+  offset: number;
+}
+export interface WriteResult {
+  /** How many were written. */
+  bytes: number;
+}
+
 /** Every request: method → parameters and result. */
 export interface EngineRequests {
   initialize: { params: InitializeParams; result: InitializeResult };
@@ -229,6 +243,7 @@ export interface EngineRequests {
   picture: { params: PictureParams; result: PictureResult };
   values: { params: ValuesParams; result: ValuesResult };
   hash: { params: HashParams; result: HashResult };
+  write: { params: WriteParams; result: WriteResult };
   shutdown: { params: Record<string, never>; result: null };
 }
 export type EngineMethod = keyof EngineRequests;

@@ -19,3 +19,4 @@ pub mod statistics;
 pub mod tensor;
 mod tiles;
 pub mod values;
+pub mod write;

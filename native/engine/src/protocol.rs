@@ -704,6 +704,31 @@ pub struct HashResult {
     pub hash: String,
 }
 
+/// Parameters of `write`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WriteParams {
+    /// What to read.
+    pub tensor: Expression,
+    /// Token of the `$/progress` notifications.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_token: Option<String>,
+    /// Element type to write.
+    pub dtype: Dtype,
+    /// Absolute path of a file that is there already and long enough.
+    pub file: String,
+    /// Byte of the file that the first element starts at.
+    pub offset: u64,
+}
+
+/// Answer of `write`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteResult {
+    /// How many were written.
+    pub bytes: u64,
+}
+
 /// Parameters of `shutdown`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use weight_loupe_engine::protocol::{
     HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult, NormsParams, NormsResult,
     PictureParams, PictureResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics, TensorParams,
-    ValuesParams, ValuesResult,
+    ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -72,6 +72,10 @@ fn messages_survive_a_round_trip() {
                 round_trip::<TensorParams>(method, params);
                 round_trip::<HashResult>(method, result);
             }
+            "write" => {
+                round_trip::<WriteParams>(method, params);
+                round_trip::<WriteResult>(method, result);
+            }
             "shutdown" => {
                 round_trip::<ShutdownParams>(method, params);
                 assert!(result.is_null());
@@ -80,7 +84,7 @@ fn messages_survive_a_round_trip() {
         }
     }
     for method in
-        ["initialize", "statistics", "histogram", "norms", "spectrum", "picture", "values", "hash", "shutdown"]
+        ["initialize", "statistics", "histogram", "norms", "spectrum", "picture", "values", "hash", "write", "shutdown"]
     {
         assert!(seen.contains(&method), "no sample of {method}");
     }

@@ -10,11 +10,11 @@ use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
 use crate::protocol::{
-    Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams,
+    Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams, WriteParams,
 };
 use crate::source::Access;
 use crate::tensor::Tensor;
-use crate::{hash, histogram, norms, picture, spectrum, statistics, values};
+use crate::{hash, histogram, norms, picture, spectrum, statistics, values, write};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -93,6 +93,13 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             let ValuesParams { tensor, progress_token, window } = super::parse(params)?;
             Job::new(Lane::Interactive, (tensor, progress_token), Access::Random, move |tensor, context| {
                 values::values(tensor, window, context)
+            })
+        }
+        "write" => {
+            let WriteParams { tensor, progress_token, dtype, file, offset } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                write::write(tensor, dtype, &file, offset, context)
             })
         }
         _ => return Err(super::unknown_method(method)),

@@ -2,6 +2,7 @@
 
 pub mod decode;
 mod dtype;
+pub mod encode;
 mod expression;
 mod layout;
 mod read;
