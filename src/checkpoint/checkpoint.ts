@@ -1,6 +1,7 @@
 /** What every format reader produces: the structure of a checkpoint, from header bytes alone. */
 import type { Expression } from "../engine/protocol";
 import type { Finding } from "../protocol/results";
+import type { MetadataTable } from "./string-table";
 
 /** Random access to bytes. Implementations count what they read, so that tests can assert it. */
 export interface ByteSource {
@@ -74,6 +75,8 @@ export interface Checkpoint {
   /** In file order. */
   tensors: Tensor[];
   metadata: Record<string, unknown>;
+  /** Lists of strings by metadata key, where `metadata` shows only their ends. */
+  tables?: ReadonlyMap<string, MetadataTable>;
   architecture: { name: string; from: "config" | "names" } | null;
   /** Number of repeated layers, null when the names show none. */
   layers: number | null;

@@ -3,10 +3,11 @@ import { resolve } from "node:path";
 import { CheckpointError, type Checkpoint, type CheckpointFormat, type SourceOpener } from "./checkpoint";
 import { LocalFiles } from "./file-source";
 import { checkpointIn } from "./folder";
+import { gguf } from "./gguf";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
