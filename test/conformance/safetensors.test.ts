@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import type { Tensor } from "../../src/checkpoint/checkpoint";
 import { openCheckpoint } from "../../src/checkpoint/registry";
 import { bundledEngine } from "../../src/engine/locate";
 import { EngineClient } from "../../src/engine/client";
-import { toNumber, type Numeric } from "../../src/protocol/results";
+import { toNumber } from "../../src/protocol/results";
 import { fixtures, root } from "../files";
+import { allValues, hashOfF32 } from "./values";
 
 interface ExpectedTensor {
   name: string;
@@ -80,22 +80,3 @@ describe("safetensors conformance", () => {
     });
   }
 });
-
-/** Every value, row-major; empty tensors have none. */
-async function allValues(engine: EngineClient, { expression, shape, parameters }: Tensor): Promise<Numeric[]> {
-  if (parameters === 0) return [];
-  const rows = shape[0] ?? 1;
-  const window = { rowStart: 0, rowStop: rows, columnStart: 0, columnStop: parameters / rows };
-  return (await engine.request("values", { tensor: expression!, window })).rows.flat();
-}
-
-/** SHA-256 of the values as little-endian f32, every NaN as 0x7fc00000. */
-function hashOfF32(values: readonly Numeric[]): string {
-  const bytes = Buffer.alloc(4 * values.length);
-  values.forEach((value, i) => {
-    const number = toNumber(value);
-    if (Number.isNaN(number)) bytes.writeUInt32LE(0x7fc00000, 4 * i);
-    else bytes.writeFloatLE(number, 4 * i);
-  });
-  return createHash("sha256").update(bytes).digest("hex");
-}
