@@ -56,6 +56,8 @@ function operationShape(operation: Operation, of: number[][]): number[] {
       return [operation.n, operation.n];
     case "torchPermutation":
       return [operation.take];
+    case "topPositions":
+      return [operation.k];
     case "add":
     case "subtract":
     case "multiply":

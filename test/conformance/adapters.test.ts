@@ -1,0 +1,131 @@
+/** What the libraries that own them compute from the reference adapters, we read from the same files. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Adapter, AdapterModule } from "../../src/checkpoint/adapters/adapter";
+import { readAdapter } from "../../src/checkpoint/adapters/read-adapter";
+import type { Checkpoint } from "../../src/checkpoint/checkpoint";
+import { LocalFiles } from "../../src/checkpoint/file-source";
+import { openCheckpoint } from "../../src/checkpoint/registry";
+import { evaluate } from "../expressions";
+import { fixtures } from "../files";
+
+interface ExpectedModule {
+  module: string;
+  tensor: string;
+  type: string;
+  rank: number | null;
+  scale: number;
+  shape: number[];
+  stored?: string;
+}
+interface Expected {
+  base: string | Record<string, string>;
+  type: string;
+  file?: string;
+  recoverable?: "files" | "base" | "prng" | "library";
+  mergeable?: false;
+  why?: string;
+  base_names?: string;
+  modules?: ExpectedModule[];
+}
+
+const folder = join(fixtures, "adapters");
+const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
+const { cases } = json(join(folder, "index.json")) as { cases: { case: string }[] };
+
+/** One expected adapter: its folder, its file, what it holds. */
+interface Case {
+  name: string;
+  path: string;
+  expected: Expected;
+  delta: string;
+}
+const all: Case[] = cases.map((entry) => entry.case).flatMap((name) =>
+  readdirSync(join(folder, name)).filter((file) => /^expect.*\.json$/.test(file)).map((file) => {
+    const expected = json(join(folder, name, file)) as Expected;
+    const own = /^expect-(.+)\.json$/.exec(file)?.[1];
+    const path = join(folder, name, ...(own === undefined ? [] : [own]), ...(expected.file === undefined ? [] : [expected.file]));
+    return { name: own === undefined ? name : `${name} (${own})`, path, expected, delta: join(folder, name, own === undefined ? "delta.safetensors" : `delta-${own}.safetensors`) };
+  }),
+);
+
+const sources = new LocalFiles();
+const opened = new Map<string, Promise<Checkpoint>>();
+function baseOf({ base }: Expected): Promise<Checkpoint[]> {
+  const names = typeof base === "string" ? [base] : Object.values(base);
+  return Promise.all(names.map((name) => {
+    const path = join(folder, "base", name);
+    if (!opened.has(path)) opened.set(path, openCheckpoint(path));
+    return opened.get(path)!;
+  }));
+}
+
+describe("adapter conformance", () => {
+  it("finds the reference adapters", () => assert.ok(all.length >= 100, String(all.length)));
+
+  for (const { name, path, expected, delta } of all) {
+    it(name, async () => {
+      const checkpoint = await openCheckpoint(path);
+      const alone = await readAdapter(checkpoint, sources);
+      const adapter = await readAdapter(checkpoint, sources, { base: await baseOf(expected) });
+      assert.ok(adapter !== null);
+      if (expected.mergeable === false) return refusesAll(alone, adapter, expected);
+      assert.equal(adapter.notMergeable, undefined);
+      const perExpert = expected.base_names === undefined ? undefined : join(path, expected.base_names);
+      const modules = new Map(adapter.modules.map((module) => [module.tensor, module]));
+      if (expected.recoverable === "library") {
+        for (const { tensor } of expected.modules!) assert.match(modules.get(tensor)?.refused ?? "", /./, tensor);
+        return;
+      }
+      if (perExpert === undefined) compareModules(adapter, expected);
+      const deltas = await openCheckpoint(perExpert ?? delta);
+      assert.deepEqual([...modules.keys()].sort(), deltas.tensors.map((tensor) => tensor.name).sort());
+      for (const tensor of deltas.tensors) compareDelta(modules.get(tensor.name)!, tensor.expression!, expected, checkpoint);
+      if (alone !== null && expected.recoverable === "base") for (const module of alone.modules) assert.ok(module.delta !== null || module.needsBase === true, module.tensor);
+    });
+  }
+});
+
+function refusesAll(alone: Adapter | null, adapter: Adapter, { type }: Expected): void {
+  for (const each of [alone, adapter]) {
+    assert.equal(each?.type, type);
+    assert.match(each.notMergeable ?? "", /./);
+    assert.deepEqual(each.modules, []);
+  }
+}
+
+/** A DyLoRA file is a LoRA file: only two-dimensional `lora_up` of convolutions tell it apart. */
+const sameType = (found: string, wanted: string): boolean => found === wanted || (wanted === "DyLora" && found === "LoCon");
+
+function compareModules(adapter: Adapter, expected: Expected): void {
+  const found = new Map(adapter.modules.map((module) => [module.tensor, module]));
+  assert.equal(found.size, adapter.modules.length, "each tensor once");
+  for (const wanted of expected.modules!) {
+    const module = found.get(wanted.tensor);
+    assert.ok(module !== undefined, `${wanted.tensor} is missing`);
+    const shape = wanted.stored === "in_out" ? [...wanted.shape].reverse() : wanted.shape;
+    const { rank, stored } = module;
+    assert.deepEqual({ module: module.module, rank, shape: module.shape }, { module: wanted.module, rank: wanted.rank, shape }, wanted.tensor);
+    assert.ok(sameType(module.type, wanted.type), `${wanted.tensor} is ${module.type}, not ${wanted.type}`);
+    if (wanted.stored !== undefined) assert.equal(stored, wanted.stored, wanted.tensor);
+    assert.ok(Math.abs((module.scale ?? 1) - wanted.scale) <= 1e-8 * Math.abs(wanted.scale), `scale ${module.scale} of ${wanted.tensor}, not ${wanted.scale}`);
+  }
+}
+
+function compareDelta(module: AdapterModule, reference: Parameters<typeof evaluate>[0], expected: Expected, checkpoint: Checkpoint): void {
+  assert.equal(module.refused, undefined, `${module.tensor}: ${module.refused}`);
+  assert.ok(module.delta !== null, `${module.tensor} has no update`);
+  const found = evaluate(module.delta);
+  const wanted = evaluate(reference);
+  assert.deepEqual(found.shape, wanted.shape, module.tensor);
+  let [difference, total] = [0, 0];
+  for (const [i, value] of wanted.data.entries()) {
+    difference += (found.data[i]! - value) ** 2;
+    total += value ** 2;
+  }
+  const narrow = module.factors.some((index) => /^(?:BF16|F16)$/.test(checkpoint.tensors[index]?.dtype ?? ""));
+  const bound = narrow ? 1e-2 : 1e-5;
+  const relative = Math.sqrt(difference / total);
+  assert.ok(relative <= bound, `${module.tensor} differs by ${relative} (${expected.recoverable})`);
+}
