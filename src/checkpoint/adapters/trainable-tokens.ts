@@ -1,10 +1,14 @@
 /** Rows of an embedding that were trained on their own: PEFT's trainable tokens, alone or beside another type. */
 import { CheckpointError } from "../checkpoint";
 import { quote } from "../quote";
-import type { AdapterModule, AdapterSource } from "./adapter";
+import type { AdapterModule, AdapterSource, FamilyReader } from "./adapter";
 import { deltaOnBase } from "./base-model";
 import { add, gather, literal, reshape, scatter, shapeOf, ShapeMismatch, subtract } from "./build";
-import { settingError, type Factor } from "./peft-names";
+import { everyModule } from "./modules";
+import { needed, settingError, type Factor } from "./peft-names";
+
+export const trainableTokens: FamilyReader = (source) =>
+  everyModule(source, ["trainable_tokens_delta"], (module) => trainedRows(source, "TRAINABLE_TOKENS", module.module, needed(source, module, "trainable_tokens_delta")));
 
 /**
  * The change of the embedding `module`: the stored rows (tokens, dimension), which PEFT calls a delta, replace the base's rows
