@@ -11,6 +11,7 @@ import { ia3 } from "./ia3";
 import { lnTuning } from "./ln-tuning";
 import { loha } from "./loha";
 import { lokr } from "./lokr";
+import { adalora } from "./adalora";
 import { lora } from "./lora";
 import { bone, miss } from "./miss";
 import { oft } from "./oft";
@@ -40,4 +41,5 @@ export const families: ReadonlyMap<string, FamilyReader | string> = new Map<stri
   ["C3A", c3a],
   ["DELORA", delora],
   ["GRALORA", gralora],
+  ["ADALORA", adalora],
 ]);
