@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { CheckpointError, type CheckpointFormat, type SourceOpener } from "./checkpoint";
 import { quote } from "./quote";
 
-const CONVENTIONAL = ["model.safetensors.index.json", "model.safetensors", "adapter_model.safetensors"];
+const CONVENTIONAL = [
+  "model.safetensors.index.json", "model.safetensors", "adapter_model.safetensors",
+  "pytorch_model.bin.index.json", "pytorch_model.bin", "adapter_model.bin",
+];
 
 /** Names shown when the choice is the user's. */
 const SHOWN = 5;
@@ -21,7 +24,7 @@ export async function checkpointIn(folder: string, formats: readonly CheckpointF
     CONVENTIONAL.find((name) => candidates.includes(name)) ??
     (indexes.length === 1 ? indexes[0] : candidates.length === 1 ? candidates[0] : undefined);
   if (chosen !== undefined) return join(folder, chosen);
-  if (candidates.length === 0) throw new CheckpointError("usage", "the folder holds no checkpoint (*.safetensors or *.safetensors.index.json)", folder);
+  if (candidates.length === 0) throw new CheckpointError("usage", "the folder holds no checkpoint", folder);
   const shown = candidates.slice(0, SHOWN).map(quote).join(", ") + (candidates.length > SHOWN ? " …" : "");
   throw new CheckpointError("usage", `the folder holds ${candidates.length} checkpoints (${shown}); name one of them`, folder);
 }

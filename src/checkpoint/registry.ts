@@ -25,7 +25,7 @@ export async function openCheckpoint(path: string, sources: SourceOpener = new L
   if (format === undefined) {
     // Opened first: a file that is not there is the better reason.
     await (await sources.open(asked)).close();
-    throw new CheckpointError("unsupported", "this is not a checkpoint that can be opened (*.safetensors, *.safetensors.index.json, or a folder with one)", asked);
+    throw new CheckpointError("unsupported", "this is not a checkpoint that can be opened (safetensors, PyTorch, GGUF, NumPy, HDF5, msgpack, ONNX, the index of a sharded model, or a folder with one)", asked);
   }
   const checkpoint = await format.open(inside ?? asked, sources);
   return inside === undefined ? checkpoint : { ...checkpoint, path: asked };

@@ -1,17 +1,21 @@
 /** "Inspect Checkpoint": from the Explorer, from an editor's title, or from the palette. */
 import * as vscode from "vscode";
+import { formatOf } from "../checkpoint/registry";
 
 export const FILE_EDITOR = "weightLoupe.inspect";
-/** The same editor under a name of its own: an index is JSON to most people, so it is offered and not imposed. */
-export const INDEX_EDITOR = "weightLoupe.inspectIndex";
+/** The same editor under a name of its own, for names that other kinds of files have too: it is offered and not imposed. */
+export const OFFERED_EDITOR = "weightLoupe.inspectOffered";
 
-const INDEX_SUFFIX = ".safetensors.index.json";
+/** As in the manifest: names that open in the inspector by default, and all that it is for. */
+const OPENED = /\.(?:safetensors|gguf|pt|pth|npy|npz)$/i;
+const EXTENSIONS = ["safetensors", "gguf", "pt", "pth", "bin", "ckpt", "npy", "npz", "h5", "hdf5", "keras", "msgpack", "onnx"];
+const PATTERN = `**/*.{${EXTENSIONS.join(",")},pth.tar,safetensors.index.json,bin.index.json}`;
 /** A workspace with more checkpoints is searched through the file dialog. */
 const MOST_OFFERED = 500;
 
 /** Says by the file's name alone whether the inspector is for it. */
 export function isCheckpoint(uri: vscode.Uri): boolean {
-  return uri.path.endsWith(".safetensors") || uri.path.endsWith(INDEX_SUFFIX);
+  return formatOf(uri.path) !== undefined;
 }
 
 /**
@@ -31,7 +35,7 @@ export async function inspect(clicked?: unknown, selected?: unknown): Promise<vo
 
 /** Opens the inspector on a file. */
 export async function inspectUri(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<void> {
-  await vscode.commands.executeCommand("vscode.openWith", uri, uri.path.endsWith(INDEX_SUFFIX) ? INDEX_EDITOR : FILE_EDITOR, options);
+  await vscode.commands.executeCommand("vscode.openWith", uri, OPENED.test(uri.path) ? FILE_EDITOR : OFFERED_EDITOR, options);
 }
 
 /** The file of the active tab, when the inspector is for it. */
@@ -43,7 +47,7 @@ function activeFile(): vscode.Uri | undefined {
 
 /** The workspace's checkpoints to choose from, with a file dialog for all others. */
 async function pickFile(): Promise<vscode.Uri | undefined> {
-  const found = await vscode.workspace.findFiles(`**/*{.safetensors,${INDEX_SUFFIX}}`, undefined, MOST_OFFERED);
+  const found = await vscode.workspace.findFiles(PATTERN, undefined, MOST_OFFERED);
   if (found.length === 0) return browse();
   const items: (vscode.QuickPickItem & { uri?: vscode.Uri })[] = found
     .map((uri) => ({ label: uri.path.split("/").at(-1) ?? "", description: vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, "..")), uri }))
@@ -59,10 +63,10 @@ async function browse(): Promise<vscode.Uri | undefined> {
     (await vscode.window.showOpenDialog({
       title: "Inspect Checkpoint",
       openLabel: "Inspect",
-      filters: { Checkpoints: ["safetensors", "json"] },
+      filters: { Checkpoints: [...EXTENSIONS, "tar", "json"] },
       ...(folder === undefined ? {} : { defaultUri: folder }),
     })) ?? [];
   if (uri === undefined || isCheckpoint(uri)) return uri;
-  await vscode.window.showWarningMessage(`Weight Loupe opens *.safetensors and *${INDEX_SUFFIX} files, not ${uri.path.split("/").at(-1) ?? ""}.`);
+  await vscode.window.showWarningMessage(`${uri.path.split("/").at(-1) ?? ""} is not a checkpoint that Weight Loupe opens (${EXTENSIONS.join(", ")}, or the index of a sharded model).`);
   return undefined;
 }

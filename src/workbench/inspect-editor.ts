@@ -1,7 +1,7 @@
 /** The custom editor: read-only, one document with any number of views, nothing kept while hidden. */
 import * as vscode from "vscode";
 import type { InspectDocument, OpenCheckpoints } from "./documents";
-import { FILE_EDITOR, INDEX_EDITOR } from "./inspect-command";
+import { FILE_EDITOR, OFFERED_EDITOR } from "./inspect-command";
 import { InspectSession, type Services } from "./inspect-session";
 import { pageHtml, pageRoots } from "./shell";
 
@@ -16,7 +16,7 @@ export class InspectEditorProvider implements vscode.CustomReadonlyEditorProvide
     private readonly checkpoints: OpenCheckpoints,
     private readonly services: Services,
   ) {
-    this.#registrations = [FILE_EDITOR, INDEX_EDITOR].map((viewType) =>
+    this.#registrations = [FILE_EDITOR, OFFERED_EDITOR].map((viewType) =>
       vscode.window.registerCustomEditorProvider(viewType, this, {
         supportsMultipleEditorsPerDocument: true,
         webviewOptions: { enableFindWidget: false },

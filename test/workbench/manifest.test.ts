@@ -59,10 +59,10 @@ describe("the manifest", () => {
     assert.deepEqual(activationEvents, []);
     assert.deepEqual(extensionKind, ["workspace"]);
     assert.deepEqual(
-      contributes.customEditors.map(({ viewType, priority, selector }) => [viewType, priority, selector[0]?.filenamePattern]),
+      contributes.customEditors.map(({ viewType, priority, selector }) => [viewType, priority, ...selector.map(({ filenamePattern }) => filenamePattern)]),
       [
-        ["weightLoupe.inspect", "default", "*.safetensors"],
-        ["weightLoupe.inspectIndex", "option", "*.safetensors.index.json"],
+        ["weightLoupe.inspect", "default", "*.{safetensors,gguf,pt,pth,npy,npz}"],
+        ["weightLoupe.inspectOffered", "option", "*.{safetensors,bin}.index.json", "*.{bin,ckpt,tar,h5,hdf5,keras,msgpack,onnx}"],
       ],
     );
   });

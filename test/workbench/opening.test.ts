@@ -30,7 +30,7 @@ describe("opening a checkpoint", () => {
     assert.equal(inspectorTabs().length, 0);
     await vscode.commands.executeCommand("weightLoupe.inspect", index);
     const tab = await until("an inspector tab", () => inspectorTabs()[0]);
-    assert.equal(tab.input.viewType, "weightLoupe.inspectIndex");
+    assert.equal(tab.input.viewType, "weightLoupe.inspectOffered");
     const snapshot = await snapshotOf(index);
     assert.equal(snapshot.status, "ready");
     assert.equal(snapshot.status === "ready" && snapshot.overview.files.length, 2);
