@@ -28,6 +28,7 @@ interface Expected {
   why?: string;
   base_names?: string;
   modules?: ExpectedModule[];
+  tasks?: Record<string, ExpectedModule[]>;
 }
 
 const folder = join(fixtures, "adapters");
@@ -61,6 +62,9 @@ function baseOf({ base }: Expected): Promise<Checkpoint[]> {
   }));
 }
 
+/** Random numbers that no file lets one draw again: bfloat16 of one version of torch, NumPy's generator over the model's order. */
+const NOT_REPRODUCED = new Set(["randlora-no-projection", "unilora-no-indices"]);
+
 describe("adapter conformance", () => {
   it("finds the reference adapters", () => assert.ok(all.length >= 100, String(all.length)));
 
@@ -71,6 +75,10 @@ describe("adapter conformance", () => {
       const adapter = await readAdapter(checkpoint, sources, { base: await baseOf(expected) });
       assert.ok(adapter !== null);
       if (expected.mergeable === false) return refusesAll(alone, adapter, expected);
+      if (NOT_REPRODUCED.has(name)) {
+        for (const reason of adapter.notMergeable === undefined ? adapter.modules.map(({ refused }) => refused) : [adapter.notMergeable]) assert.match(reason ?? "", /not stored|in no file/);
+        return;
+      }
       assert.equal(adapter.notMergeable, undefined);
       const perExpert = expected.base_names === undefined ? undefined : join(path, expected.base_names);
       const modules = new Map(adapter.modules.map((module) => [module.tensor, module]));
@@ -82,6 +90,7 @@ describe("adapter conformance", () => {
       const deltas = await openCheckpoint(perExpert ?? delta);
       assert.deepEqual([...modules.keys()].sort(), deltas.tensors.map((tensor) => tensor.name).sort());
       for (const tensor of deltas.tensors) compareDelta(modules.get(tensor.name)!, tensor.expression!, expected, checkpoint);
+      for (const task of Object.keys(expected.tasks ?? {}).map(Number)) await compareTask(checkpoint, expected, task, delta);
       if (alone !== null && expected.recoverable === "base") for (const module of alone.modules) assert.ok(module.delta !== null || module.needsBase === true, module.tensor);
     });
   }
@@ -93,6 +102,14 @@ function refusesAll(alone: Adapter | null, adapter: Adapter, { type }: Expected)
     assert.match(each.notMergeable ?? "", /./);
     assert.deepEqual(each.modules, []);
   }
+}
+
+async function compareTask(checkpoint: Checkpoint, expected: Expected, task: number, delta: string): Promise<void> {
+  const adapter = await readAdapter(checkpoint, sources, { base: await baseOf(expected), task });
+  assert.equal(adapter?.modules[0]?.tasks, Object.keys(expected.tasks!).length);
+  const wanted = await openCheckpoint(task === 0 ? delta : delta.replace(/(?=\.safetensors$)/, `-task${task}`));
+  const modules = new Map(adapter.modules.map((module) => [module.tensor, module]));
+  for (const { name, expression } of wanted.tensors) compareDelta(modules.get(name)!, expression!, expected, checkpoint);
 }
 
 /** A DyLoRA file is a LoRA file: only two-dimensional `lora_up` of convolutions tell it apart. */

@@ -24,7 +24,7 @@ export interface AdapterModule {
   rank: number | null;
   /** Factor on the update; null where the type has none. */
   scale: number | null;
-  /** Of ΔW, as the base stores the tensor. */
+  /** Of ΔW, as the base stores the tensor; empty when only the base tells it and none was given. */
   shape: number[];
   /** Axes order of `shape` when it is not (out, in, …): GPT-2's Conv1D, embeddings, stacked experts. */
   stored?: "in_out" | "vocabulary_first";
@@ -39,6 +39,8 @@ export interface AdapterModule {
   refused?: string;
   /** Where the update is not what the type's formula says because the library computes it otherwise. */
   note?: string;
+  /** How many tasks the adapter has, when ΔW depends on the task: this is the update for the one that was asked for. */
+  tasks?: number;
   /** S2FT: index in the base of each row or column of this file's tensor, which is stored in another order. */
   order?: { axis: number; of: number[] };
 }
@@ -52,6 +54,8 @@ export interface AdapterSource {
   config: Readonly<Record<string, unknown>>;
   /** The model it was trained on, when the user gave it. */
   base?: BaseModel;
+  /** Of adapters with an update per task (Poly), the task that is asked for; 0 when absent. */
+  task?: number;
 }
 
 /** What a family's reader answers: the changed tensors, or why there are none. */

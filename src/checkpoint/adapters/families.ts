@@ -3,22 +3,36 @@ import type { FamilyReader } from "./adapter";
 import { beft } from "./beft";
 import { boft } from "./boft";
 import { c3a } from "./c3a";
+import { deft } from "./deft";
 import { delora } from "./delora";
+import { fourierft, waveft } from "./fourierft";
+import { frod } from "./frod";
+import { glora } from "./glora";
 import { gralora } from "./gralora";
 import { hira } from "./hira";
 import { hra } from "./hra";
 import { ia3 } from "./ia3";
+import { adamss, psoft } from "./library-choices";
 import { lnTuning } from "./ln-tuning";
 import { loha } from "./loha";
 import { lokr } from "./lokr";
 import { adalora } from "./adalora";
 import { lora } from "./lora";
 import { bone, miss } from "./miss";
+import { withoutUpdate } from "./no-update";
 import { oft } from "./oft";
+import { osf } from "./osf";
+import { peanut } from "./peanut";
+import { poly } from "./poly";
+import { randlora } from "./randlora";
 import { road } from "./road";
 import { shira } from "./shira";
 import { supertuning } from "./supertuning";
+import { tinylora } from "./tinylora";
 import { trainableTokens } from "./trainable-tokens";
+import { unilora } from "./unilora";
+import { vblora } from "./vblora";
+import { pvera, vera } from "./vera";
 
 /** PEFT type → its reader; of a type without a weight update, the reason. */
 export const families: ReadonlyMap<string, FamilyReader | string> = new Map<string, FamilyReader | string>([
@@ -42,4 +56,21 @@ export const families: ReadonlyMap<string, FamilyReader | string> = new Map<stri
   ["DELORA", delora],
   ["GRALORA", gralora],
   ["ADALORA", adalora],
+  ["VERA", vera],
+  ["PVERA", pvera],
+  ["RANDLORA", randlora],
+  ["VBLORA", vblora],
+  ["FOURIERFT", fourierft],
+  ["WAVEFT", waveft],
+  ["UNILORA", unilora],
+  ["TINYLORA", tinylora],
+  ["POLY", poly],
+  ["GLORA", glora],
+  ["DEFT", deft],
+  ["PEANUT", peanut],
+  ["OSF", osf],
+  ["FROD", frod],
+  ["PSOFT", psoft],
+  ["ADAMSS", adamss],
+  ...withoutUpdate,
 ]);

@@ -17,12 +17,13 @@ const MAX_CONFIG_BYTES = 64 << 20;
  * The adapter in `checkpoint`; null when it is a model of its own.
  * @param options.base the model it was trained on, or several (U-Net and text encoders): needed where ΔW depends on its weights,
  *   and for the names of kohya's files, which spell modules with underscores.
+ * @param options.task of adapters that have an update per task, which one; the first by default.
  * @throws CheckpointError when the adapter's type is unknown, or its factors do not fit each other.
  */
 export async function readAdapter(
   checkpoint: Checkpoint,
   sources: SourceOpener,
-  { base }: { base?: Checkpoint | readonly Checkpoint[] } = {},
+  { base, task }: { base?: Checkpoint | readonly Checkpoint[]; task?: number } = {},
 ): Promise<Adapter | null> {
   const bases = base === undefined ? [] : "tensors" in base ? [base] : base;
   const given = bases.length === 0 ? {} : { base: new BaseModel(bases) };
@@ -35,7 +36,7 @@ export async function readAdapter(
   if (reader === undefined) throw new CheckpointError("unsupported", `adapters of PEFT's type ${quote(type)} cannot be read`, path, { key: "peft_type" });
   const baseModel = typeof config.base_model_name_or_path === "string" ? config.base_model_name_or_path : null;
   if (typeof reader === "string") return { type, baseName: baseModel, notMergeable: reader, modules: [] };
-  const source: AdapterSource = { checkpoint: await withLoaded(checkpoint), sources, config, ...given };
+  const source: AdapterSource = { checkpoint: await withLoaded(checkpoint), sources, config, ...given, ...(task === undefined ? {} : { task }) };
   return answer(source, type, baseModel, reader, (modules) => replacedTensors(source, type, modules));
 }
 
