@@ -4,10 +4,12 @@ import { CheckpointError, type Checkpoint, type CheckpointFormat, type SourceOpe
 import { LocalFiles } from "./file-source";
 import { checkpointIn } from "./folder";
 import { gguf } from "./gguf";
+import { npy } from "./npy";
+import { npz } from "./npz";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
