@@ -3,6 +3,8 @@
 export interface OptionSpec {
   /** `"optional"`: only as `--name=value`. */
   value: "none" | "required" | "optional";
+  /** One letter that stands for the name after a single dash; its value follows. */
+  short?: string;
   /** May be given several times. */
   many?: true;
   /** How help shows it and what it means. */
@@ -28,7 +30,7 @@ export class UsageError extends Error {
 }
 
 /**
- * Parses `args`, long options only but for `-h`. After `--` everything is an operand.
+ * Parses `args`. After `--` everything is an operand.
  * @throws UsageError
  */
 export function parseArguments(args: readonly string[], specs: Readonly<Record<string, OptionSpec>>): Arguments {
@@ -44,7 +46,7 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
       operands.push(arg);
       continue;
     }
-    const [, name = "", inline] = /^--([^=]*)(?:=(.*))?$/s.exec(arg === "-h" ? "--help" : arg) ?? [];
+    const [, name = "", inline] = /^--([^=]*)(?:=(.*))?$/s.exec(spelledOut(arg, specs)) ?? [];
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) throw new UsageError(`unknown option ${arg.split("=")[0]}; see --help`);
     const values = given.get(name) ?? [];
@@ -61,4 +63,11 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
     }
   }
   return { operands, has: (name) => given.has(name), values: (name) => given.get(name) ?? [] };
+}
+
+/** The long form of a short option. */
+function spelledOut(arg: string, specs: Readonly<Record<string, OptionSpec>>): string {
+  if (arg === "-h") return "--help";
+  const name = Object.keys(specs).find((name) => specs[name]!.short !== undefined && arg === `-${specs[name]!.short}`);
+  return name === undefined ? arg : `--${name}`;
 }

@@ -5,7 +5,6 @@ import { Inspection } from "../analysis/inspection";
 import { parseSpectrumMode } from "../analysis/jobs";
 import { totals } from "../analysis/overview";
 import type { Checkpoint, Tensor } from "../checkpoint/checkpoint";
-import { compilePattern } from "../checkpoint/pattern";
 import { openCheckpoint } from "../checkpoint/registry";
 import type { AnalysisPart, CachedResult, Overview, SpectrumMode } from "../protocol/inspect";
 import type { Finding, Spectrum, Statistics } from "../protocol/results";
@@ -15,6 +14,7 @@ import { withEngine } from "./engine-process";
 import { Exit } from "./failure";
 import { inspectReport } from "./inspect-report";
 import { shownFrom } from "./paths";
+import { selector } from "./select";
 import { ProgressLine } from "./terminal";
 
 /** The document that `--json` prints. */
@@ -73,18 +73,6 @@ function spectrumMode(args: Arguments): SpectrumMode | null {
   return mode;
 }
 
-/** Picks tensors by index. @throws UsageError when a plain name names none. */
-function selector(patterns: readonly string[]): (tensors: readonly Tensor[]) => number[] {
-  const compiled = patterns.map((text) => ({ text, pattern: compilePattern(text, "name") }));
-  return (tensors) => {
-    if (compiled.length === 0) return tensors.map((_, i) => i);
-    for (const { text, pattern } of compiled) {
-      if (pattern.kind === "plain" && !tensors.some(({ name }) => name === text)) throw new UsageError(`there is no tensor ${JSON.stringify(text)}; globs such as "**${text}*" find names by part`);
-    }
-    return tensors.flatMap(({ name }, i) => (compiled.some(({ pattern }) => pattern.test(name)) ? [i] : []));
-  };
-}
-
 async function structure(file: string, selects: (tensors: readonly Tensor[]) => number[]): Promise<InspectDocument> {
   const checkpoint = await openCheckpoint(file);
   return documentOf(checkpoint, file, selects(checkpoint.tensors), () => undefined, worstFirst(checkpoint.findings));
@@ -103,7 +91,7 @@ async function analysed(
   const selection = selects(checkpoint.tensors);
   return withEngine(log, async ({ engine }) => {
     const inspection = new Inspection({ path: path.resolve(file), open: () => Promise.resolve(checkpoint), engine });
-    const progress = new ProgressLine();
+    const progress = new ProgressLine("analysing");
     const unlisten = inspection.on({ progress: (now) => progress.show(now) });
     try {
       await inspection.analyse({ parts, tensors: selection, ...(mode === null ? {} : { mode }) }, signal);

@@ -2,13 +2,14 @@
 import { version } from "../../package.json";
 import { parseArguments, UsageError, type OptionSpec } from "./arguments";
 import type { Command } from "./command";
+import { convert } from "./convert";
 import { engine } from "./engine";
 import { describeFailure, Exit, failureLine } from "./failure";
 import { commandHelp, generalHelp } from "./help";
 import { inspect } from "./inspect";
 import { shownFrom } from "./paths";
 
-const COMMANDS: readonly Command[] = [inspect, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {
@@ -39,7 +40,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (name === "--help" || name === "-h" || name === "help") return await print(generalHelp(COMMANDS));
     if (name === "--version") return await print(`weight-loupe ${version}\n`);
     const command = COMMANDS.find((candidate) => candidate.name === name);
-    if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; there are ${COMMANDS.map(({ name }) => name).join(" and ")}`);
+    if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; there are ${COMMANDS.map(({ name }) => name).join(", ")}`);
     const args = parseArguments(rest, { ...command.options, ...COMMON });
     if (args.has("help")) return await print(commandHelp(command, COMMON));
     operand = args.operands[0];

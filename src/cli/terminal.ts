@@ -21,12 +21,13 @@ export function styleFor(stream: NodeJS.WriteStream): Style {
 export class ProgressLine {
   #shown = false;
 
-  constructor(private readonly stream: NodeJS.WriteStream = process.stderr) {}
+  /** @param verb what is being done: `"analysing"`. */
+  constructor(private readonly verb: string, private readonly stream: NodeJS.WriteStream = process.stderr) {}
 
-  show(progress: AnalysisProgress): void {
+  show(progress: Pick<AnalysisProgress, "done" | "total" | "bytesPerSecond" | "secondsLeft" | "current">): void {
     if (!this.stream.isTTY || progress.total === 0) return;
     const share = Math.floor((100 * progress.done) / progress.total);
-    const parts = [`analysing ${share} %`, `${bytes(progress.bytesPerSecond)}/s`];
+    const parts = [`${this.verb} ${share} %`, `${bytes(progress.bytesPerSecond)}/s`];
     if (progress.secondsLeft !== null && progress.done > 0) parts.push(`${duration(progress.secondsLeft)} left`);
     if (progress.current !== undefined) parts.push(printable(progress.current));
     this.#shown = true;
