@@ -5,19 +5,22 @@
 import type { Expression } from "../../engine/protocol";
 import type { FamilyReader } from "./adapter";
 import { add, bracketed, flatten, hadamard, identity, permute, reshape, scale, shapeOf, ShapeMismatch, slice, subtract, transpose } from "./build";
-import { everyModule, updatedOnBase } from "./modules";
+import { baseShape, everyModule, updated, updatedOnBase } from "./modules";
 import { needed } from "./peft-names";
 import { cayleyMinusIdentity, timesBlocks } from "./rotations";
 
-/** Most butterfly factors; PEFT's block counts allow log₂ of them. */
-const MOST_FACTORS = 24;
+/** Most butterfly factors that are written out; each nests the expression deeper. */
+const MOST_FACTORS = 8;
 
 export const boft: FamilyReader = (source) =>
   everyModule(source, ["boft_R", "boft_s"], (module) => {
     const { expression, shape } = needed(source, module, "boft_R");
     const scales = needed(source, module, "boft_s");
     const [count = 0, blocks = 0, b = 0] = shape;
-    if (shape.length !== 4 || shape[3] !== b || count < 1 || count > MOST_FACTORS) throw new ShapeMismatch(`${bracketed(shape)} is no stack of butterfly factors`);
+    if (shape.length !== 4 || shape[3] !== b || count < 1) throw new ShapeMismatch(`${bracketed(shape)} is no stack of butterfly factors`);
+    if (count > MOST_FACTORS) {
+      return updated("BOFT", module, "weight", { shape: baseShape(source, module, "weight") ?? [], delta: null, refused: `${count} butterfly factors are more than the ${MOST_FACTORS} that can be computed` });
+    }
     const skew = scale(subtract(expression, transpose(expression)), 0.5);
     const rotations = add(identity(b), transpose(cayleyMinusIdentity(skew)));
     return updatedOnBase(source, "BOFT", module, "weight", (weight) => {

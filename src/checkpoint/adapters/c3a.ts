@@ -9,7 +9,7 @@ export const c3a: FamilyReader = (source) =>
   everyModule(source, ["c3a_kernel"], (module) => {
     const { expression, shape: kernel } = needed(source, module, "c3a_kernel");
     const [m = 0, n = 0, b = 0] = kernel;
-    if (kernel.length !== 3 || n * b < 1) throw new ShapeMismatch(`${bracketed(kernel)} holds no kernels of circulant blocks`);
+    if (kernel.length !== 3 || m * n * b < 1) throw new ShapeMismatch(`${bracketed(kernel)} holds no kernels of circulant blocks`);
     const shape = [m * b, n * b];
     const blocks = permute(circulants(expression, m, n, b), [0, 2, 1, 3]);
     return updated("C3A", module, "weight", { shape, delta: scale(reshape(blocks, shape), 1 / (n * b)) });

@@ -32,7 +32,9 @@ function rotationMinusIdentity(source: AdapterSource, entries: Expression, shape
   let skew = compute({ name: "skew", n: b }, entries);
   if (source.config.coft === true) {
     // Blocks longer than the bound are shortened to it.
-    const bound = numberSetting(source, "eps", 6e-5) / Math.sqrt(blocks);
+    const eps = numberSetting(source, "eps", 6e-5);
+    if (eps <= 0) throw settingError(source, "eps", eps, "a positive number");
+    const bound = eps / Math.sqrt(blocks);
     const lengths = compute({ name: "clamp", low: bound }, norm(skew, [1, 2]));
     skew = hadamard(skew, divide(fill([1, 1, 1], bound), lengths));
   }
@@ -42,7 +44,10 @@ function rotationMinusIdentity(source: AdapterSource, entries: Expression, shape
   return seriesMinusIdentity(skew, b, terms);
 }
 
-/** 2Q + 2Q² + … + Qᵖ, the last power without its factor 2; PEFT's p is 3 for 3 and 4 terms, terms − 1 from there on. */
+/**
+ * 2Q + 2Q² + … + Qᵖ, the last power without its factor 2; PEFT's p is 3 for 3 and 4 terms, terms − 1 from there on. The series
+ * is that of the Cayley transform of −Q: with and without it, PEFT turns in opposite directions.
+ */
 function seriesMinusIdentity(skew: Expression, b: number, terms: number): Expression {
   if (terms === 1) return fill([1, b, b], 0);
   if (terms === 2) return scale(skew, 2);

@@ -33,6 +33,7 @@ function lowRank(source: AdapterSource, module: PeftModule): { rank: number; fac
   const a = needed(source, module, PARAMETERS[2]!);
   const b = needed(source, module, PARAMETERS[3]!);
   const rank = a.shape[0]!;
+  if (!(rank > 0)) throw new ShapeMismatch(`the rank ${rank} leaves no scale`);
   const factor = numberSetting(source, "lora_alpha", rank) / rank;
   return { rank, factor, update: scale(product(b.expression, a.expression), factor) };
 }
@@ -50,5 +51,5 @@ async function hasManyTies({ base }: AdapterSource, { module }: PeftModule): Pro
   const tensor = base?.find(`${module}.weight`);
   let expression = tensor === undefined ? null : await base!.expression(tensor);
   while (expression !== null && "of" in expression && !Array.isArray(expression.of)) expression = expression.of;
-  return expression?.kind !== "range" || !["F32", "F64"].includes(expression.dtype);
+  return expression?.kind === "blocks" || (expression?.kind === "range" && expression.dtype !== "F32" && expression.dtype !== "F64");
 }

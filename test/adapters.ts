@@ -1,0 +1,68 @@
+/** Adapters and bases made of numbers given in a test, without files. */
+import type { AdapterModule, AdapterSource } from "../src/checkpoint/adapters/adapter";
+import { BaseModel } from "../src/checkpoint/adapters/base-model";
+import { families } from "../src/checkpoint/adapters/families";
+import type { Checkpoint, Tensor } from "../src/checkpoint/checkpoint";
+import { evaluate, type Values } from "./expressions";
+import { MemoryFiles } from "./malformed/memory-files";
+
+/** Values of a shape, each from its index. */
+export function tensorOf(shape: number[], value: (index: number) => number): Values {
+  const count = shape.reduce((product, length) => product * length, 1);
+  return { shape, data: Float64Array.from({ length: count }, (_, i) => value(i)) };
+}
+
+/** Pseudo-random values in [−1, 1), the same for the same seed (a linear congruence; Knuth's MMIX constants, high bits). */
+export function randomTensor(shape: number[], seed: number): Values {
+  let state = (BigInt(seed) * 2654435761n + 12345n) & 0xffff_ffff_ffff_ffffn;
+  return tensorOf(shape, () => {
+    state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffff_ffff_ffff_ffffn;
+    return Number(state >> 33n) / 2 ** 30 - 1;
+  });
+}
+
+/** The element at an index. */
+export function at({ shape, data }: Values, ...index: number[]): number {
+  return data[index.reduce((flat, i, axis) => flat * shape[axis]! + i, 0)]!;
+}
+
+export type Tensors = Record<string, Values>;
+
+/** A checkpoint of these tensors; of another dtype than F32 as if in a file, for reading its structure only. */
+export function checkpointOf(tensors: Tensors, dtype: "F32" | "BF16" = "F32"): Checkpoint {
+  return {
+    path: "/adapter/adapter_model.safetensors",
+    format: "safetensors",
+    files: [{ path: "/adapter/adapter_model.safetensors", bytes: 0 }],
+    tensors: Object.entries(tensors).map(([name, { shape, data }]): Tensor => ({
+      name, dtype, shape, parameters: data.length, bytes: 4 * data.length, file: 0, offset: null,
+      expression: dtype === "F32"
+        ? { kind: "compute", operation: { name: "literal", shape, values: [...data] }, of: [] }
+        : { kind: "range", file: "/base/model.safetensors", offset: 0, bytes: 2 * data.length, dtype, shape },
+    })),
+    metadata: {}, architecture: null, layers: null, findings: [],
+  };
+}
+
+/** What the family of `type` reads from tensors named as PEFT names them, less `base_model.model.`. */
+export async function readFamily(type: string, config: Record<string, unknown>, tensors: Tensors, base?: Tensors, dtype?: "BF16"): Promise<AdapterModule[]> {
+  const named = Object.fromEntries(Object.entries(tensors).map(([name, values]) => [`base_model.model.${name}`, values]));
+  const source: AdapterSource = {
+    checkpoint: checkpointOf(named),
+    sources: new MemoryFiles(new Map()),
+    config: { peft_type: type, ...config },
+    ...(base === undefined ? {} : { base: new BaseModel([checkpointOf(base, dtype)]) }),
+  };
+  const reader = families.get(type);
+  if (typeof reader !== "function") throw new Error(`no family reads ${type}`);
+  const answer = await reader(source);
+  if (!Array.isArray(answer)) throw new Error(answer.notMergeable);
+  return answer;
+}
+
+/** The values of the only module's update. */
+export async function updateOf(type: string, config: Record<string, unknown>, tensors: Tensors, base?: Tensors): Promise<Values> {
+  const [module] = await readFamily(type, config, tensors, base);
+  if (module?.delta == null) throw new Error(module?.refused ?? "no update");
+  return evaluate(module.delta);
+}
