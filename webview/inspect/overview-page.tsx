@@ -1,4 +1,5 @@
 /** The model at a glance. */
+import { useEffect, useState } from "preact/hooks";
 import type { Overview } from "../../src/protocol/inspect";
 import { Button, Link } from "../ui/button";
 import { formatBytes, formatCount, formatInteger, formatShare, plural, visibleText } from "../ui/format";
@@ -12,6 +13,7 @@ import type { InspectStore } from "./store";
 const MOST_FINDINGS = 6;
 const MOST_FILES = 8;
 const MOST_TIED = 6;
+const DRAWN_AT_ONCE = 20_000;
 
 export function OverviewPage({ store }: { store: InspectStore }) {
   const overview = store.overview.value!;
@@ -20,12 +22,27 @@ export function OverviewPage({ store }: { store: InspectStore }) {
       <Figures overview={overview} />
       <Analysis store={store} />
       <Findings store={store} />
-      <section class="overview-chart"><DepthPlot store={store} id="by-depth" /></section>
-      <KindTable store={store} />
-      <ParameterMap store={store} />
+      <Charts store={store} />
       <Tied store={store} />
       <Files overview={overview} />
     </article>
+  );
+}
+
+/** What looks at every tensor: of a very large model it is drawn once the figures are on screen. */
+function Charts({ store }: { store: InspectStore }) {
+  const [drawn, setDrawn] = useState(store.rows.peek().length <= DRAWN_AT_ONCE);
+  useEffect(() => {
+    const timer = setTimeout(() => setDrawn(true));
+    return () => clearTimeout(timer);
+  }, []);
+  if (!drawn) return null;
+  return (
+    <>
+      <section class="overview-chart"><DepthPlot store={store} id="by-depth" /></section>
+      <KindTable store={store} />
+      <ParameterMap store={store} />
+    </>
   );
 }
 
