@@ -4,12 +4,13 @@ import { CheckpointError, type Checkpoint, type CheckpointFormat, type SourceOpe
 import { LocalFiles } from "./file-source";
 import { checkpointIn } from "./folder";
 import { gguf } from "./gguf";
+import { msgpack } from "./msgpack";
 import { npy } from "./npy";
 import { npz } from "./npz";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
