@@ -1,5 +1,6 @@
 /** Every command the manifest contributes. */
 import * as vscode from "vscode";
+import { convertToSafetensors } from "./convert-command";
 import type { EngineService } from "./engine-service";
 import { inspect } from "./inspect-command";
 import type { InspectEditorProvider } from "./inspect-editor";
@@ -23,6 +24,7 @@ export function registerCommands({ editors, engine, log, clearCache }: CommandTa
   };
   const commands: Record<string, (...args: unknown[]) => unknown> = {
     inspect: (clicked, selected) => inspect(clicked, selected),
+    convert: (clicked) => convertToSafetensors(engine, clicked),
     analyse: onActive((session) => session.command("analyse")),
     stopAnalysis: onActive((session) => session.stopAnalysis()),
     reload: onActive((session) => session.reload()),

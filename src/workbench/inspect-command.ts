@@ -29,13 +29,18 @@ export async function inspect(clicked?: unknown, selected?: unknown): Promise<vo
     for (const uri of files) await inspectUri(uri, { preview: false });
     return;
   }
-  const uri = clicked instanceof vscode.Uri ? clicked : (activeFile() ?? (await pickFile()));
+  const uri = clicked instanceof vscode.Uri ? clicked : await chooseCheckpoint("Inspect Checkpoint");
   if (uri !== undefined) await inspectUri(uri);
 }
 
 /** Opens the inspector on a file. */
 export async function inspectUri(uri: vscode.Uri, options: vscode.TextDocumentShowOptions = {}): Promise<void> {
   await vscode.commands.executeCommand("vscode.openWith", uri, OPENED.test(uri.path) ? FILE_EDITOR : OFFERED_EDITOR, options);
+}
+
+/** The checkpoint of the active tab, else one that the user picks. @param title of what it is for. */
+export async function chooseCheckpoint(title: string): Promise<vscode.Uri | undefined> {
+  return activeFile() ?? pickFile(title);
 }
 
 /** The file of the active tab, when the inspector is for it. */
@@ -46,23 +51,23 @@ function activeFile(): vscode.Uri | undefined {
 }
 
 /** The workspace's checkpoints to choose from, with a file dialog for all others. */
-async function pickFile(): Promise<vscode.Uri | undefined> {
+async function pickFile(title: string): Promise<vscode.Uri | undefined> {
   const found = await vscode.workspace.findFiles(PATTERN, undefined, MOST_OFFERED);
-  if (found.length === 0) return browse();
+  if (found.length === 0) return browse(title);
   const items: (vscode.QuickPickItem & { uri?: vscode.Uri })[] = found
     .map((uri) => ({ label: uri.path.split("/").at(-1) ?? "", description: vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, "..")), uri }))
     .sort((a, b) => a.description.localeCompare(b.description, undefined, { numeric: true }) || a.label.localeCompare(b.label));
   items.push({ label: "", kind: vscode.QuickPickItemKind.Separator }, { label: "$(folder-opened) Browse…" });
-  const picked = await vscode.window.showQuickPick(items, { title: "Inspect Checkpoint", placeHolder: "A checkpoint of this workspace", matchOnDescription: true });
-  return picked === undefined ? undefined : (picked.uri ?? browse());
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: "A checkpoint of this workspace", matchOnDescription: true });
+  return picked === undefined ? undefined : (picked.uri ?? browse(title));
 }
 
-async function browse(): Promise<vscode.Uri | undefined> {
+async function browse(title: string): Promise<vscode.Uri | undefined> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
   const [uri] =
     (await vscode.window.showOpenDialog({
-      title: "Inspect Checkpoint",
-      openLabel: "Inspect",
+      title,
+      openLabel: "Open",
       filters: { Checkpoints: [...EXTENSIONS, "tar", "json"] },
       ...(folder === undefined ? {} : { defaultUri: folder }),
     })) ?? [];
