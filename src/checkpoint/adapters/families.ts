@@ -1,5 +1,7 @@
 /** The families of adapters by PEFT's type. A new one is a module that exports a `FamilyReader` and a line here. */
+import type { Checkpoint } from "../checkpoint";
 import type { FamilyReader } from "./adapter";
+import { adalora } from "./adalora";
 import { beft } from "./beft";
 import { boft } from "./boft";
 import { c3a } from "./c3a";
@@ -13,10 +15,13 @@ import { hira } from "./hira";
 import { hra } from "./hra";
 import { ia3 } from "./ia3";
 import { adamss, psoft } from "./library-choices";
+import { flora, isFlora } from "./flora";
+import { hydra, isHydra } from "./hydra";
+import { kohya } from "./kohya";
+import { isKohya } from "./kohya-names";
 import { lnTuning } from "./ln-tuning";
 import { loha } from "./loha";
 import { lokr } from "./lokr";
-import { adalora } from "./adalora";
 import { lora } from "./lora";
 import { bone, miss } from "./miss";
 import { withoutUpdate } from "./no-update";
@@ -74,3 +79,19 @@ export const families: ReadonlyMap<string, FamilyReader | string> = new Map<stri
   ["ADAMSS", adamss],
   ...withoutUpdate,
 ]);
+
+/** A layout without PEFT's configuration. */
+export interface Layout {
+  type: string;
+  /** By the tensors' names alone. */
+  matches(checkpoint: Checkpoint): boolean;
+  /** The file beside the adapter that holds its settings, where the trainer writes one. */
+  configuration?: string;
+  read: FamilyReader;
+}
+
+export const layouts: readonly Layout[] = [
+  { type: "HYDRA", matches: isHydra, configuration: "hydra_config.json", read: hydra },
+  { type: "FLORA", matches: isFlora, configuration: "flora_config.json", read: flora },
+  { type: "LoCon", matches: isKohya, read: kohya },
+];

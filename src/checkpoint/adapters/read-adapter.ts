@@ -6,7 +6,7 @@ import { grouped, quote } from "../quote";
 import type { Adapter, AdapterModule, AdapterSource, FamilyReader } from "./adapter";
 import { BaseModel } from "./base-model";
 import { bracketed, shapeOf, ShapeMismatch } from "./build";
-import { families } from "./families";
+import { families, layouts } from "./families";
 import { baseName } from "./peft-names";
 import { replacedTensors } from "./replaced-tensors";
 
@@ -28,7 +28,7 @@ export async function readAdapter(
   const bases = base === undefined ? [] : "tensors" in base ? [base] : base;
   const given = bases.length === 0 ? {} : { base: new BaseModel(bases) };
   const config = await peftConfig(checkpoint, sources);
-  if (config === null) return null;
+  if (config === null) return withoutConfiguration(checkpoint, sources, given);
   const type = config.peft_type;
   const path = checkpoint.path;
   if (typeof type !== "string") throw new CheckpointError("malformed", "the adapter's configuration has no \"peft_type\"", path, { key: "peft_type" });
@@ -38,6 +38,24 @@ export async function readAdapter(
   if (typeof reader === "string") return { type, baseName: baseModel, notMergeable: reader, modules: [] };
   const source: AdapterSource = { checkpoint: await withLoaded(checkpoint), sources, config, ...given, ...(task === undefined ? {} : { task }) };
   return answer(source, type, baseModel, reader, (modules) => replacedTensors(source, type, modules));
+}
+
+/** Layouts without a PEFT configuration, by the names of their tensors. */
+async function withoutConfiguration(checkpoint: Checkpoint, sources: SourceOpener, given: Pick<AdapterSource, "base">): Promise<Adapter | null> {
+  const layout = layouts.find(({ matches }) => matches(checkpoint));
+  if (layout === undefined) return null;
+  const config = layout.configuration === undefined ? {} : await configurationBeside(checkpoint, layout.configuration, sources);
+  const adapter = await answer({ checkpoint: await withLoaded(checkpoint), sources, config, ...given }, layout.type, null, layout.read, () => Promise.resolve([]));
+  // A file may mix algorithms; it is named after the most frequent.
+  const counts = new Map<string, number>();
+  for (const { type } of adapter.modules) counts.set(type, (counts.get(type) ?? 0) + 1);
+  const [most] = [...counts].sort(([, x], [, y]) => y - x);
+  return { ...adapter, type: most?.[0] ?? adapter.type };
+}
+
+async function configurationBeside(checkpoint: Checkpoint, name: string, sources: SourceOpener): Promise<{ [key: string]: Json }> {
+  const path = join(dirname(checkpoint.files[0]?.path ?? checkpoint.path), name);
+  return (await sources.exists(path)) ? readJsonObject(path, sources) : {};
 }
 
 async function answer(
@@ -65,7 +83,7 @@ function checked(module: AdapterModule, { base, checkpoint }: AdapterSource): Ad
   const same = (other: readonly number[]): boolean => other.length === shape.length && other.every((length, i) => length === shape[i]);
   if (!same(module.shape)) throw new CheckpointError("malformed", `the update of ${quote(module.tensor)} has the shape ${bracketed(shape)}, not ${bracketed(module.shape)}`, checkpoint.path, { tensor: module.tensor });
   const tensor = base?.find(module.tensor);
-  if (tensor === undefined || same(tensor.shape)) return module;
+  if (tensor === undefined || same(tensor.shape) || base?.checkpoints.some(({ tensors }) => tensors.some(({ name, shape: other }) => name === module.tensor && same(other)))) return module;
   return { ...module, delta: null, refused: `the update has the shape ${bracketed(shape)}, the base model's tensor ${bracketed(tensor.shape)}` };
 }
 
