@@ -2,6 +2,7 @@
 import type { Expression } from "../../engine/protocol";
 import type { Checkpoint, Tensor } from "../checkpoint";
 import type { AdapterModule, AdapterSource } from "./adapter";
+import { bracketed, ShapeMismatch } from "./build";
 
 /** Leading modules that a class with a head adds to the names of the model inside it, or leaves out. */
 const MOST_STRIPPED = 3;
@@ -68,5 +69,15 @@ export async function deltaOnBase(
   if (found === undefined) return { delta: null, needsBase: true, refused: "the base model has no tensor of this name" };
   const weight = await source.base.expression(found);
   if (weight === null) return { delta: null, needsBase: true, refused: `the base model's values cannot be read: ${found.unreadable ?? "their storage is not supported"}` };
-  return { delta: update(weight), needsBase: true };
+  try {
+    return { delta: update(weight), needsBase: true };
+  } catch (error) {
+    if (error instanceof ShapeMismatch) return { delta: null, needsBase: true, refused: notFitting(found.shape, error) };
+    throw error;
+  }
+}
+
+/** Why an update cannot be put on a base's tensor of this shape. */
+export function notFitting(shape: readonly number[], { message }: ShapeMismatch): string {
+  return `the base model's tensor ${bracketed(shape)} does not fit the adapter: ${message}`;
 }

@@ -3,7 +3,7 @@ import type { Expression } from "../../engine/protocol";
 import type { AdapterSource, FamilyAnswer } from "./adapter";
 import { deltaOnBase } from "./base-model";
 import { compute, map, product, scale, subtract, transpose } from "./build";
-import { eachModule, linearLayer, weightFacts } from "./linear-layer";
+import { eachModule, linearLayer, overRank, weightFacts } from "./linear-layer";
 import { asStored, needed, numberSetting, settingError } from "./peft-names";
 
 /**
@@ -18,7 +18,7 @@ export async function deft(source: AdapterSource): Promise<FamilyAnswer> {
     const p = needed(source, module, "deft_P");
     const injected = source.config.para === true ? undefined : needed(source, module, "deft_R");
     const [out = 0, rank = 0] = p.shape;
-    const s = alpha === 0 ? 1 : alpha / rank;
+    const s = alpha === 0 ? 1 : overRank(alpha, rank);
     const [left, right]: [Expression, Expression] = method === "relu"
       ? [p.expression, map(p.expression, "relu")]
       : [compute({ name: "qr", factor: "q" }, p.expression), compute({ name: "qr", factor: "q" }, p.expression)];

@@ -1,7 +1,7 @@
 /** FourierFT and WaveFT: ΔW in frequencies or wavelets, n coefficients at positions that a seed picks. */
 import type { Expression } from "../../engine/protocol";
 import type { AdapterSource, FamilyAnswer } from "./adapter";
-import { compute, scale, scatter } from "./build";
+import { compute, scale, scatter, ShapeMismatch } from "./build";
 import { eachModule, linearLayer, sizedByBase, torchSeed, weightFacts, type LinearLayer } from "./linear-layer";
 import { needed, numberSetting, settingError } from "./peft-names";
 import { synthesise } from "./wavelets";
@@ -46,5 +46,6 @@ async function inCoefficients(
 
 /** The n coefficients in a matrix (out, in) of zeros, at the first n positions of `randperm(out·in)`. */
 function coefficientsAt(seed: number, values: Expression, n: number, { out, inputs }: LinearLayer): Expression {
+  if (n > out * inputs) throw new ShapeMismatch(`${n} coefficients are stored for ${out * inputs} positions`);
   return scatter([out, inputs], compute({ name: "torchPermutation", seed, count: out * inputs, take: n }), values);
 }

@@ -1,6 +1,6 @@
 /** Types whose update depends on choices inside a library that no file holds: their modules are listed, their updates refused. */
 import type { AdapterModule, AdapterSource, FamilyAnswer } from "./adapter";
-import { eachModule, linearLayer, weightFacts } from "./linear-layer";
+import { eachModule, linearLayer, overRank, weightFacts } from "./linear-layer";
 import { numberSetting } from "./peft-names";
 
 /** PSOFT: ΔW = s·B·(R − I)·A. R is stored; A and B are not. */
@@ -8,7 +8,7 @@ export async function psoft(source: AdapterSource): Promise<FamilyAnswer> {
   const alpha = numberSetting(source, "psoft_alpha", 32);
   const r = numberSetting(source, "r", 32);
   return eachModule(source, ["psoft_R.weight", "psoft_R.vector_a", "psoft_R.vector_b"], (module): AdapterModule => {
-    const facts = weightFacts(module, "PSOFT", r, alpha / r);
+    const facts = weightFacts(module, "PSOFT", r, overRank(alpha, r));
     return {
       ...facts,
       ...shapeOfLayer(source, facts.tensor),

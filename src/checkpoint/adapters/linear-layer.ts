@@ -1,7 +1,11 @@
 /** Updates of linear layers whose size or orientation only the base model tells. */
 import type { Expression } from "../../engine/protocol";
+import { CheckpointError } from "../checkpoint";
+import { quote } from "../quote";
 import type { AdapterModule, AdapterSource } from "./adapter";
-import { asStored, inModule, modulesWith, settingError, type PeftModule } from "./peft-names";
+import { notFitting } from "./base-model";
+import { shapeOf, ShapeMismatch } from "./build";
+import { asStored, inModule, modulesWith, settingError, sharedFactor, storedAxes, type Factor, type PeftModule } from "./peft-names";
 
 /** A linear layer of the base. */
 export interface LinearLayer {
@@ -31,6 +35,23 @@ export function weightFacts({ module, factors }: PeftModule, type: string, rank:
 }
 
 /**
+ * The adapter's tensor that all modules share.
+ * @throws CheckpointError when it is missing.
+ */
+export function neededShared(source: AdapterSource, name: string): Factor {
+  const factor = sharedFactor(source, name);
+  if (factor === undefined) throw new CheckpointError("malformed", `the adapter has no ${quote(name)}, which its modules share`, source.checkpoint.path, { tensor: name });
+  return factor;
+}
+
+/** A module whose update `(out, in)` the adapter alone tells. */
+export function sizedByAdapter(source: AdapterSource, facts: ModuleFacts, update: Expression): AdapterModule {
+  const [out = 0, inputs = 0] = shapeOf(update);
+  const stored = storedAxes(source, facts.tensor, [out, inputs]);
+  return { ...facts, shape: stored === undefined ? [out, inputs] : [inputs, out], ...(stored === undefined ? {} : { stored }), delta: asStored(update, stored) };
+}
+
+/**
  * The base's layer behind a module: its (out, in) after the configuration's `fan_in_fan_out`, or after `out` where the
  * adapter tells it and the base's tensor is not square. Null without a base, or when the tensor is missing or no matrix.
  */
@@ -53,8 +74,19 @@ export function sizedByBase(source: AdapterSource, facts: ModuleFacts, layer: Li
   if (layer === null) return { ...facts, shape: [], delta: null, needsBase: true, ...known };
   const { out, inputs, stored } = layer;
   const common = { ...facts, shape: stored === undefined ? [out, inputs] : [inputs, out], ...(stored === undefined ? {} : { stored }), needsBase: true as const };
-  const built = update(layer);
-  return "refused" in built ? { ...common, delta: null, refused: built.refused } : { ...common, delta: asStored(built, stored) };
+  try {
+    const built = update(layer);
+    return "refused" in built ? { ...common, delta: null, refused: built.refused } : { ...common, delta: asStored(built, stored) };
+  } catch (error) {
+    if (error instanceof ShapeMismatch) return { ...common, delta: null, refused: notFitting(common.shape, error) };
+    throw error;
+  }
+}
+
+/** α/r. @throws ShapeMismatch for a rank of 0. */
+export function overRank(alpha: number, rank: number): number {
+  if (rank === 0) throw new ShapeMismatch("their rank is 0");
+  return alpha / rank;
 }
 
 /**

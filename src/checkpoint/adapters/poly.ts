@@ -2,7 +2,7 @@
 import type { Expression } from "../../engine/protocol";
 import type { AdapterModule, AdapterSource, FamilyAnswer } from "./adapter";
 import { add, divide, fill, map, permute, product, reshape, scale, ShapeMismatch, slice, sum } from "./build";
-import { eachModule, weightFacts } from "./linear-layer";
+import { eachModule, overRank, weightFacts } from "./linear-layer";
 import { needed, settingError } from "./peft-names";
 
 /** A (splits, skills, in/splits, r), B (splits, skills, r, out/splits), logits (tasks, splits·skills). */
@@ -27,7 +27,7 @@ export async function poly(source: AdapterSource): Promise<FamilyAnswer> {
     const down = reshape(mixed(a!.expression, [splits, inputs, rank]), [splits * inputs, rank]);
     const up = reshape(permute(mixed(b!.expression, [splits, rank, out]), [0, 2, 1]), [splits * out, rank]);
     return {
-      ...weightFacts(module, "POLY", rank, 1 / rank),
+      ...weightFacts(module, "POLY", rank, overRank(1, rank)),
       shape: [splits * out, splits * inputs],
       delta: scale(product(up, permute(down, [1, 0])), 1 / rank),
       ...(tasks === 1 ? {} : { tasks }),

@@ -1,8 +1,8 @@
 /** TinyLoRA: ΔW = B·(Σ v_i·P_i)·A; A and B from the base's SVD, P random, v trained and shared by groups of layers. */
 import type { AdapterModule, AdapterSource, FamilyAnswer } from "./adapter";
 import { product, reshape } from "./build";
-import { torchSeed, weightFacts } from "./linear-layer";
-import { asStored, baseName, factorOf, inModule, modulesWith, needed, numberSetting, storedAxes, type Factor, type PeftModule } from "./peft-names";
+import { sizedByAdapter, torchSeed, weightFacts } from "./linear-layer";
+import { baseName, factorOf, inModule, modulesWith, needed, numberSetting, type Factor, type PeftModule } from "./peft-names";
 import { firstNormals, NORMAL_BLOCK } from "./torch-normal";
 
 const PARAMETERS = ["tinylora_A", "tinylora_B", "tinylora_P"] as const;
@@ -23,16 +23,14 @@ function update(source: AdapterSource, module: PeftModule, vector: Factor | null
   const a = needed(source, module, "tinylora_A");
   const b = needed(source, module, "tinylora_B");
   const projections = module.factors.get("tinylora_P");
-  const [rank = 0, inputs = 0] = a.shape;
-  const out = b.shape[0] ?? 0;
+  const rank = a.shape[0] ?? 0;
   const facts = weightFacts(module, "TINYLORA", rank, 1);
-  const stored = storedAxes(source, facts.tensor, [out, inputs]);
-  const common = { ...facts, shape: stored === undefined ? [out, inputs] : [inputs, out], ...(stored === undefined ? {} : { stored }) };
-  if (projections === undefined) return { ...common, delta: null, refused: "the random projections are not stored (save_projection is off), and their seed depends on the order of the model's modules" };
-  if (vector === null) return { ...common, delta: null, refused: "which of the trained vectors belongs to the module depends on the order of the model's modules, which the stored projections do not show" };
+  const whole = sizedByAdapter(source, facts, product(b.expression, a.expression));
+  if (projections === undefined) return { ...whole, delta: null, refused: "the random projections are not stored (save_projection is off), and their seed depends on the order of the model's modules" };
+  if (vector === null) return { ...whole, delta: null, refused: "which of the trained vectors belongs to the module depends on the order of the model's modules, which the stored projections do not show" };
   const trained = vector.tensor.parameters;
   const mixed = reshape(product(reshape(vector.expression, [1, trained]), reshape(projections.expression, [trained, rank * rank])), [rank, rank]);
-  return { ...common, factors: [...facts.factors, vector.index], delta: asStored(product(product(b.expression, mixed), a.expression), stored) };
+  return sizedByAdapter(source, { ...facts, factors: [...facts.factors, vector.index] }, product(product(b.expression, mixed), a.expression));
 }
 
 /** `base_model.tinylora_v.<group>`, by group. */
