@@ -3,6 +3,7 @@
 //! It is given tensors as expressions over byte ranges of files (`protocol::Expression`), and knows neither checkpoint
 //! formats nor what the tensors are for. One file per family of computations; `server` puts them on the wire.
 
+pub mod blocks;
 pub mod context;
 mod cpu;
 pub mod error;

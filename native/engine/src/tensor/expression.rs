@@ -3,7 +3,7 @@
 use super::dtype::Dtype;
 use super::layout::{self, Axis};
 use crate::error::{Error, Result};
-use crate::protocol::{ByteOrder, Expression};
+use crate::protocol::{BlockType, ByteOrder, Expression};
 
 /// Most axes of a tensor.
 const MAX_AXES: usize = 16;
@@ -18,6 +18,8 @@ pub struct Plan {
     offset: u64,
     pub dtype: Dtype,
     pub order: Option<ByteOrder>,
+    /// What the stored blocks are, when elements are not stored one by one.
+    pub blocks: Option<BlockType>,
     pub shape: Vec<u64>,
     pub count: u64,
     /// Elements from the start of the range to the first element of the walk.
@@ -35,6 +37,13 @@ impl Plan {
             return Ok((self.offset, 0, 0));
         }
         let last = self.start + self.axes.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<u64>();
+        if let Some(blocks) = self.blocks {
+            let elements = blocks.elements() as u64;
+            let first_block = self.start / elements;
+            let bytes = (last / elements - first_block + 1) * blocks.bytes() as u64;
+            let first_byte = self.offset + first_block * blocks.bytes() as u64;
+            return Ok((first_byte, bytes, self.start - first_block * elements));
+        }
         // Sub-byte elements: from the byte that holds the first to the byte that holds the last.
         let per_byte = if self.dtype.bits() < 8 { 8 / self.dtype.bits() } else { 1 };
         let width = self.dtype.width() as u64;
@@ -62,6 +71,7 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
         Expression::Range { file, offset, bytes, dtype, shape, order } => {
             Ok(Plan { order: *order, ..range(file, *offset, *bytes, *dtype, shape)? })
         }
+        Expression::Blocks { file, offset, bytes, r#type, shape } => blocks(file, *offset, *bytes, *r#type, shape),
         Expression::Strided { of, offset, shape, strides } => match &**of {
             of @ Expression::Range { .. } => strided(lower_at(of, depth + 1)?, *offset, shape, strides),
             _ => Err(Error::invalid("Strides are taken over a range of stored elements, not over another expression.")),
@@ -86,15 +96,40 @@ fn elements(shape: &[u64]) -> Result<u64> {
 }
 
 fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Result<Plan> {
+    let needed = dtype.stored_bytes(elements(shape)?);
+    stored(file, offset, bytes, dtype, shape, needed, &format!("{dtype:?}"))
+}
+
+fn blocks(file: &str, offset: u64, bytes: u64, r#type: BlockType, shape: &[u64]) -> Result<Plan> {
+    let block = r#type.elements() as u64;
+    let row = shape.last().copied().unwrap_or(1);
+    if row % block != 0 {
+        return Err(Error::invalid(format!(
+            "Rows of {row} elements are no whole number of {type:?} blocks of {block}."
+        )));
+    }
+    let needed = (elements(shape)? / block).checked_mul(r#type.bytes() as u64);
+    let plan = stored(file, offset, bytes, Dtype::F32, shape, needed, &format!("{type:?}"))?;
+    Ok(Plan { blocks: Some(r#type), ..plan })
+}
+
+/// The walk over all of a stored range, which must be as long as its elements need.
+fn stored(
+    file: &str,
+    offset: u64,
+    bytes: u64,
+    dtype: Dtype,
+    shape: &[u64],
+    needed: Option<u64>,
+    name: &str,
+) -> Result<Plan> {
     if file.is_empty() {
         return Err(Error::invalid("A range names no file."));
     }
     let count = elements(shape)?;
-    let needed = dtype.stored_bytes(count);
     if needed != Some(bytes) {
         let needed = needed.map_or("no whole number of bytes".into(), |needed| format!("{needed} bytes"));
-        let message =
-            format!("Shape {shape:?} of {dtype:?} needs {needed}, but the range at byte {offset} has {bytes}.");
+        let message = format!("Shape {shape:?} of {name} needs {needed}, but the range at byte {offset} has {bytes}.");
         return Err(Error { file: Some(file.into()), offset: Some(offset), ..Error::invalid(message) });
     }
     offset.checked_add(bytes).ok_or_else(|| Error::invalid("A range's end overflows."))?;
@@ -105,8 +140,8 @@ fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Re
         // Only saturates in a tensor without elements, where strides are never used.
         stride = stride.saturating_mul(len);
     }
-    let shape = shape.to_vec();
-    Ok(Plan { file: file.into(), offset, dtype, order: None, shape, count, start: 0, axes, aligned: true })
+    let (file, shape) = (file.into(), shape.to_vec());
+    Ok(Plan { file, offset, dtype, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
 }
 
 /// A walk by `strides` over the elements of a range: every element it reaches is inside.

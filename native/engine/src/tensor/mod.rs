@@ -16,7 +16,7 @@ pub use read::Reader;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::protocol::{ByteOrder, Expression};
+use crate::protocol::{BlockType, ByteOrder, Expression};
 use crate::source::{Access, Method, Source};
 
 /// A resolved tensor: a shape over a strided walk through one open range of bytes.
@@ -26,6 +26,8 @@ pub struct Tensor {
     dtype: Dtype,
     /// Byte order of the stored elements.
     order: Option<ByteOrder>,
+    /// What blocks the elements are decoded from.
+    blocks: Option<BlockType>,
     shape: Vec<u64>,
     /// First element, counted in elements from the start of the source (for F4 in half bytes).
     start: u64,
@@ -52,10 +54,10 @@ impl Tensor {
         let (first_byte, bytes, start) = plan.touched()?;
         let source = Source::open(plan.file.as_ref(), first_byte, bytes, access, method)?;
         let axes = layout::join(&plan.axes);
-        let Plan { dtype, shape, count, .. } = plan;
+        let Plan { dtype, blocks, shape, count, .. } = plan;
         // There is nothing to turn round in a byte.
         let order = plan.order.filter(|_| dtype.width() > 1);
-        Ok(Self { source: Arc::new(source), dtype, order, shape, start, axes, count })
+        Ok(Self { source: Arc::new(source), dtype, order, blocks, shape, start, axes, count })
     }
 
     /// Element type.

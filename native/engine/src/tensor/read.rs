@@ -2,8 +2,9 @@
 
 use super::layout::Axis;
 use super::{Dtype, Tensor};
+use crate::blocks;
 use crate::error::Result;
-use crate::protocol::ByteOrder;
+use crate::protocol::{BlockType, ByteOrder};
 
 /// Reads elements of one tensor; holds the buffers, so each thread has its own.
 #[derive(Debug)]
@@ -13,7 +14,12 @@ pub struct Reader<'a> {
     run: u64,
     elements: Vec<u8>,
     stored: Vec<u8>,
+    /// Decoded blocks.
+    values: Vec<f32>,
 }
+
+/// Elements decoded from blocks at once: their values stay in the nearest cache.
+const DECODED: usize = 4096;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(tensor: &'a Tensor) -> Self {
@@ -21,11 +27,12 @@ impl<'a> Reader<'a> {
             Some(Axis { len, stride: 1 }) => *len,
             _ => 1,
         };
-        Self { tensor, run, elements: Vec::new(), stored: Vec::new() }
+        Self { tensor, run, elements: Vec::new(), stored: Vec::new(), values: Vec::new() }
     }
 
     /// Elements `first .. first + count` in row-major order, each `dtype.width()` bytes, little endian, F4 as one code
-    /// per byte. Borrowed from the file's mapping where they lie together there, else gathered into a buffer.
+    /// per byte, those of blocks decoded. Borrowed from the file's mapping where they lie together there, else gathered
+    /// into a buffer.
     ///
     /// # Errors
     /// `Truncated`, `Io`.
@@ -39,7 +46,7 @@ impl<'a> Reader<'a> {
             return Ok(&[]);
         }
         tensor.source.check_damage()?;
-        let as_stored = tensor.dtype != Dtype::F4 && tensor.order.is_none();
+        let as_stored = tensor.dtype != Dtype::F4 && tensor.order.is_none() && tensor.blocks.is_none();
         if as_stored && self.run > 1 && first % self.run + count as u64 <= self.run {
             let width = tensor.dtype.width();
             return tensor.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
@@ -104,6 +111,9 @@ impl<'a> Reader<'a> {
 
     /// Appends `length` neighbouring elements from `position`.
     fn append(&mut self, position: u64, length: usize, out: &mut Vec<u8>) -> Result<()> {
+        if let Some(blocks) = self.tensor.blocks {
+            return self.append_decoded(blocks, position, length, out);
+        }
         let source = &self.tensor.source;
         if self.tensor.dtype == Dtype::F4 {
             let first_byte = position / 2;
@@ -115,6 +125,30 @@ impl<'a> Reader<'a> {
         }
         let width = self.tensor.dtype.width();
         out.extend_from_slice(source.bytes(position * width as u64, length * width, &mut self.stored)?);
+        Ok(())
+    }
+
+    /// Appends `length` neighbouring values from `position`, decoded from the blocks that hold them.
+    fn append_decoded(&mut self, r#type: BlockType, position: u64, length: usize, out: &mut Vec<u8>) -> Result<()> {
+        let (elements, bytes) = (r#type.elements(), r#type.bytes());
+        let end = position + length as u64;
+        let mut next = position;
+        while next < end {
+            let first_block = next / elements as u64;
+            let skipped = (next % elements as u64) as usize;
+            let wanted = ((end - next) as usize).min(DECODED - skipped);
+            let count = (skipped + wanted).div_ceil(elements);
+            let stored = self.tensor.source.bytes(first_block * bytes as u64, count * bytes, &mut self.stored)?;
+            self.values.resize(count * elements, 0.0);
+            blocks::decode(r#type, stored, &mut self.values);
+            let values = &self.values[skipped..skipped + wanted];
+            let start = out.len();
+            out.resize(start + 4 * wanted, 0);
+            for (slot, value) in out[start..].chunks_exact_mut(4).zip(values) {
+                slot.copy_from_slice(&value.to_le_bytes());
+            }
+            next += wanted as u64;
+        }
         Ok(())
     }
 }
