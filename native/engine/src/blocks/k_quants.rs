@@ -96,8 +96,7 @@ pub fn q5_k(block: &[u8; 176], out: &mut [f32; 256]) {
     }
 }
 
-/// (d·s)·(q − 32), six bits: four, and two above; a scale of eight bits for each 16. The product has 25 bits: in another
-/// order it would be rounded differently.
+/// (d·s)·(q − 32), six bits: four, and two above; a scale of eight bits for each 16. Multiplied in this order.
 #[inline(always)]
 pub fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
     let low: &[u8; 128] = part(block, 0);

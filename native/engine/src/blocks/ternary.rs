@@ -19,7 +19,7 @@ fn digits(d: f32, bytes: &[u8], out: &mut [f32]) {
     let mut power = 1u8;
     for values in out.chunks_exact_mut(bytes.len()) {
         for (value, byte) in values.iter_mut().zip(bytes) {
-            let digit = u16::from(byte.wrapping_mul(power)) * 3 >> 8;
+            let digit = (u16::from(byte.wrapping_mul(power)) * 3) >> 8;
             *value = d * (i32::from(digit) - 1) as f32;
         }
         power = power.wrapping_mul(3);
