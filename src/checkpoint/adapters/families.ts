@@ -31,6 +31,7 @@ import { peanut } from "./peanut";
 import { poly } from "./poly";
 import { randlora } from "./randlora";
 import { road } from "./road";
+import { isS2ft, s2ft } from "./s2ft";
 import { shira } from "./shira";
 import { supertuning } from "./supertuning";
 import { tinylora } from "./tinylora";
@@ -93,5 +94,6 @@ export interface Layout {
 export const layouts: readonly Layout[] = [
   { type: "HYDRA", matches: isHydra, configuration: "hydra_config.json", read: hydra },
   { type: "FLORA", matches: isFlora, configuration: "flora_config.json", read: flora },
+  { type: "S2FT", matches: isS2ft, read: s2ft },
   { type: "LoCon", matches: isKohya, read: kohya },
 ];

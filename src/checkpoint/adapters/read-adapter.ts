@@ -8,6 +8,7 @@ import { BaseModel } from "./base-model";
 import { bracketed, shapeOf, ShapeMismatch } from "./build";
 import { families, layouts } from "./families";
 import { baseName } from "./peft-names";
+import { isFusedS2ft, s2ft } from "./s2ft";
 import { replacedTensors } from "./replaced-tensors";
 
 /** VB-LoRA and AdaLoRA list choices per module in it; a hundred times more than any of theirs. */
@@ -43,7 +44,10 @@ export async function readAdapter(
 /** Layouts without a PEFT configuration, by the names of their tensors. */
 async function withoutConfiguration(checkpoint: Checkpoint, sources: SourceOpener, given: Pick<AdapterSource, "base">): Promise<Adapter | null> {
   const layout = layouts.find(({ matches }) => matches(checkpoint));
-  if (layout === undefined) return null;
+  if (layout === undefined) {
+    const whole = { checkpoint, sources, config: {}, ...given };
+    return (await isFusedS2ft(whole)) ? answer(whole, "S2FT", null, s2ft, () => Promise.resolve([])) : null;
+  }
   const config = layout.configuration === undefined ? {} : await configurationBeside(checkpoint, layout.configuration, sources);
   const adapter = await answer({ checkpoint: await withLoaded(checkpoint), sources, config, ...given }, layout.type, null, layout.read, () => Promise.resolve([]));
   // A file may mix algorithms; it is named after the most frequent.

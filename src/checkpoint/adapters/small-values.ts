@@ -1,6 +1,6 @@
 /** The few values of an adapter that decide its structure: scales kept as tensors, flags, indices. Everything else is the engine's. */
 import type { Dtype, Expression } from "../../engine/protocol";
-import { CheckpointError } from "../checkpoint";
+import { CheckpointError, type ByteSource } from "../checkpoint";
 import { quote } from "../quote";
 import type { AdapterSource } from "./adapter";
 import type { Factor } from "./peft-names";
@@ -13,25 +13,52 @@ const MOST_VALUES = 4096;
  * @throws CheckpointError when it has more than 4,096 values, or its storage cannot be read in place.
  */
 export async function readSmall(source: AdapterSource, { tensor, expression }: Factor): Promise<number[]> {
-  const place = placeOf(expression);
-  const count = tensor.parameters;
-  if (place === undefined || count > MOST_VALUES) {
+  const place = tensor.parameters > MOST_VALUES ? undefined : storedAt(expression);
+  if (place === undefined) {
     throw new CheckpointError("unsupported", `the values of ${quote(tensor.name)} decide the adapter's structure and cannot be read`, source.checkpoint.path, { tensor: tensor.name });
   }
-  const { range, first } = place;
-  const width = WIDTHS[range.dtype];
-  if (width === undefined) {
-    throw new CheckpointError("unsupported", `${quote(tensor.name)} decides the adapter's structure and has the dtype ${range.dtype}`, source.checkpoint.path, { tensor: tensor.name });
-  }
-  if (count === 0) return [];
-  const file = await source.sources.open(range.file);
+  if (tensor.parameters === 0) return [];
+  const file = await source.sources.open(place.file);
   try {
-    const bytes = await file.read(range.offset + first * width, count * width);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return Array.from({ length: count }, (_, i) => number(view, i * width, range.dtype, range.order !== "big"));
+    return await readStored(file, place, 0, tensor.parameters);
   } finally {
     await file.close();
   }
+}
+
+/** Elements that lie one after the other in a file. */
+export interface Stored {
+  file: string;
+  /** Of the first element. */
+  offset: number;
+  dtype: Dtype;
+  width: number;
+  little: boolean;
+}
+
+/** Where an expression's elements lie; undefined when they are not one after the other, or not of a plain type. */
+export function storedAt(expression: Expression): Stored | undefined {
+  if (expression.kind === "reshape") return storedAt(expression.of);
+  if (expression.kind === "range") {
+    const { file, offset, dtype } = expression;
+    const width = WIDTHS[dtype];
+    return width === undefined ? undefined : { file, offset, dtype, width, little: expression.order !== "big" };
+  }
+  if (expression.kind !== "strided") return undefined;
+  let stride = 1;
+  for (let axis = expression.shape.length - 1; axis >= 0; axis--) {
+    if (expression.shape[axis] !== 1 && expression.strides[axis] !== stride) return undefined;
+    stride *= expression.shape[axis]!;
+  }
+  const of = storedAt(expression.of);
+  return of === undefined ? undefined : { ...of, offset: of.offset + expression.offset * of.width };
+}
+
+/** `count` elements from the element `first`. */
+export async function readStored(file: ByteSource, { offset, dtype, width, little }: Stored, first: number, count: number): Promise<number[]> {
+  const bytes = await file.read(offset + first * width, count * width);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: count }, (_, i) => number(view, i * width, dtype, little));
 }
 
 /** The one value of a tensor. @throws CheckpointError when it holds another number of values, or none that is finite. */
@@ -42,19 +69,6 @@ export async function readScalar(source: AdapterSource, factor: Factor): Promise
     throw new CheckpointError("malformed", `${quote(factor.tensor.name)} is not one finite number`, source.checkpoint.path, { tensor: factor.tensor.name });
   }
   return value;
-}
-
-/** The range behind an expression whose elements lie one after the other, and the index of the first. */
-function placeOf(expression: Expression): { range: Extract<Expression, { kind: "range" }>; first: number } | undefined {
-  if (expression.kind === "range") return { range: expression, first: 0 };
-  if (expression.kind === "reshape") return placeOf(expression.of);
-  if (expression.kind !== "strided" || expression.of.kind !== "range") return undefined;
-  let stride = 1;
-  for (let axis = expression.shape.length - 1; axis >= 0; axis--) {
-    if (expression.shape[axis] !== 1 && expression.strides[axis] !== stride) return undefined;
-    stride *= expression.shape[axis]!;
-  }
-  return { range: expression.of, first: expression.offset };
 }
 
 const WIDTHS: Partial<Record<Dtype, number>> = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U64: 8, U32: 4, U16: 2, U8: 1, BOOL: 1 };
