@@ -3,7 +3,7 @@ import type { Expression } from "../../engine/protocol";
 import type { AdapterModule, AdapterSource, FamilyReader } from "./adapter";
 import { bracketed, fill, hadamard, reshape, ShapeMismatch, subtract } from "./build";
 import { baseShape, everyModule, updatedOnBase } from "./modules";
-import { type Factor, needed, type PeftModule, settingError, storedAxes } from "./peft-names";
+import { type Factor, matchesName, needed, type PeftModule, storedAxes } from "./peft-names";
 
 export const ia3: FamilyReader = (source) =>
   everyModule(source, ["ia3_l"], async (module) => {
@@ -30,12 +30,7 @@ function isFeedForward(source: AdapterSource, { module, path }: PeftModule, { sh
   if (shape.length > 2 && weight !== undefined && weight[0] !== weight[1]) return columns === weight[1];
   const { feedforward_modules: names } = source.config;
   if (Array.isArray(names)) return names.some((name) => typeof name === "string" && (module.endsWith(name) || path.endsWith(name)));
-  if (typeof names !== "string") return false;
-  try {
-    return new RegExp(`^(?:${names})$`).test(module);
-  } catch {
-    throw settingError(source, "feedforward_modules", names, "a regular expression");
-  }
+  return typeof names === "string" && matchesName(source, "feedforward_modules", names, module);
 }
 
 function storedIn(source: AdapterSource, { module }: PeftModule, { tensor: { parameters: count } }: Factor, [rows = 0, columns = 0]: readonly number[], forward: boolean): "in_out" | undefined {

@@ -4,6 +4,7 @@ import { CheckpointError, type Tensor } from "../checkpoint";
 import { quote } from "../quote";
 import type { AdapterSource } from "./adapter";
 import { ShapeMismatch, transpose } from "./build";
+import { fullMatch, UnusablePattern } from "./python-pattern";
 
 /** One of the adapter's tensors. */
 export interface Factor {
@@ -156,17 +157,20 @@ export function patternNumber(source: AdapterSource, pattern: string, module: st
   return fallback;
 }
 
-const compiled = new Map<string, RegExp>();
-
 function matches(source: AdapterSource, key: string, module: string): boolean {
-  let regex = compiled.get(key);
-  if (regex === undefined) {
-    try {
-      regex = new RegExp(`^(.*\\.)?(${key})$`);
-    } catch {
-      throw settingError(source, key, key, "a regular expression");
-    }
-    compiled.set(key, regex);
+  return matchesName(source, key, `(.*\\.)?(${key})`, module);
+}
+
+/**
+ * Whether a pattern of the configuration matches a whole name, as Python's `re.fullmatch`.
+ * @param setting where it stands, for messages.
+ * @throws CheckpointError when it is no regular expression, or one that takes too long.
+ */
+export function matchesName(source: AdapterSource, setting: string, pattern: string, name: string): boolean {
+  try {
+    return fullMatch(pattern, name);
+  } catch (error) {
+    if (error instanceof UnusablePattern) throw settingError(source, setting, pattern, error.message);
+    throw error;
   }
-  return regex.test(module);
 }
