@@ -1,7 +1,6 @@
 /** Adapters and bases made of numbers given in a test, without files. */
-import type { AdapterModule, AdapterSource } from "../src/checkpoint/adapters/adapter";
-import { BaseModel } from "../src/checkpoint/adapters/base-model";
-import { families } from "../src/checkpoint/adapters/families";
+import type { AdapterModule } from "../src/checkpoint/adapters/adapter";
+import { readAdapter } from "../src/checkpoint/adapters/read-adapter";
 import type { Checkpoint, Tensor } from "../src/checkpoint/checkpoint";
 import { evaluate, type Values } from "./expressions";
 import { MemoryFiles } from "./malformed/memory-files";
@@ -44,20 +43,13 @@ export function checkpointOf(tensors: Tensors, dtype: "F32" | "BF16" = "F32"): C
   };
 }
 
-/** What the family of `type` reads from tensors named as PEFT names them, less `base_model.model.`. */
+/** The modules of an adapter of `type` with tensors as PEFT names them, less `base_model.model.`. */
 export async function readFamily(type: string, config: Record<string, unknown>, tensors: Tensors, base?: Tensors, dtype?: "BF16"): Promise<AdapterModule[]> {
   const named = Object.fromEntries(Object.entries(tensors).map(([name, values]) => [`base_model.model.${name}`, values]));
-  const source: AdapterSource = {
-    checkpoint: checkpointOf(named),
-    sources: new MemoryFiles(new Map()),
-    config: { peft_type: type, ...config },
-    ...(base === undefined ? {} : { base: new BaseModel([checkpointOf(base, dtype)]) }),
-  };
-  const reader = families.get(type);
-  if (typeof reader !== "function") throw new Error(`no family reads ${type}`);
-  const answer = await reader(source);
-  if (!Array.isArray(answer)) throw new Error(answer.notMergeable);
-  return answer;
+  const files = new MemoryFiles(new Map([["/adapter/adapter_config.json", Buffer.from(JSON.stringify({ peft_type: type, ...config }))]]));
+  const adapter = await readAdapter(checkpointOf(named), files, base === undefined ? {} : { base: checkpointOf(base, dtype) });
+  if (adapter === null || adapter.notMergeable !== undefined) throw new Error(adapter?.notMergeable ?? "no adapter");
+  return adapter.modules;
 }
 
 /** The values of the only module's update. */

@@ -73,6 +73,9 @@ async function answer(
     const read = await reader(source);
     if (!Array.isArray(read)) return { type, baseName: baseModel, notMergeable: read.notMergeable, modules: [] };
     const modules = [...read, ...(await more(read))];
+    if (modules.length === 0 && source.checkpoint.tensors.length > 0) {
+      throw new CheckpointError("unsupported", `no tensor of the adapter has a name that adapters of type ${quote(type)} give to their factors`, source.checkpoint.path);
+    }
     return { type, baseName: baseModel, modules: modules.map((module) => checked(module, source)) };
   } catch (error) {
     if (error instanceof ShapeMismatch) throw new CheckpointError("malformed", `the adapter's factors do not fit each other: ${error.message}`, source.checkpoint.path);

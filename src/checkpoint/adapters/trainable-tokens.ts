@@ -46,8 +46,8 @@ function tokenIndices(source: AdapterSource, module: string): number[] {
     const named = Object.entries(value).find(([name]) => module === name || module.endsWith(`.${name}`));
     value = named?.[1];
   }
-  if (!Array.isArray(value) || !value.every((token): token is number => Number.isSafeInteger(token) && (token as number) >= 0)) {
-    throw settingError(source, key, value, "a list of token indices");
+  if (!Array.isArray(value) || !value.every((token): token is number => Number.isSafeInteger(token) && (token as number) >= 0) || value.length === 0 || new Set(value).size !== value.length) {
+    throw settingError(source, key, value, "a list of distinct token indices");
   }
   return value;
 }
