@@ -65,9 +65,6 @@ function baseOf({ base }: Expected): Promise<Checkpoint[]> {
 /** Random numbers that no file lets one draw again: bfloat16 of one version of torch, NumPy's generator over the model's order. */
 const NOT_REPRODUCED = new Set(["randlora-no-projection", "unilora-no-indices"]);
 
-/** Whether nothing is left of a module's update; Super-Tuning's rank is that of a part beside the sparse one. */
-const pruned = ({ rank, type }: AdapterModule): boolean => rank === 0 && type !== "SUPERTUNING";
-
 describe("adapter conformance", () => {
   it("finds the reference adapters", () => assert.ok(all.length >= 100, String(all.length)));
 
