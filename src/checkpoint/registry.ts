@@ -7,10 +7,11 @@ import { gguf } from "./gguf";
 import { msgpack } from "./msgpack";
 import { npy } from "./npy";
 import { npz } from "./npz";
+import { onnx } from "./onnx";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
