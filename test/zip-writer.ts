@@ -1,6 +1,5 @@
 /** Writes zip archives byte by byte, sound ones and ones that lie. */
-import { deflateRawSync } from "node:zlib";
-import { crc32Of } from "../src/checkpoint/zip";
+import { crc32, deflateRawSync } from "node:zlib";
 
 export interface Member {
   name: string;
@@ -52,7 +51,7 @@ export function zipBytes({ members, wide = false, comment = "", end = {} }: Arch
       name: member.name,
       flags: member.streamed === true ? 8 : 0,
       method: member.deflate === true ? 8 : 0,
-      crc32: crc32Of(plain),
+      crc32: crc32(plain),
       bytes: plain.length,
       compressedBytes: stored.length,
       headerOffset: at,
@@ -95,7 +94,7 @@ export function zipBytes({ members, wide = false, comment = "", end = {} }: Arch
 }
 
 /** A directory entry or a local header, the latter padded so that the data is aligned. */
-function header({ name, flags, method, crc32, bytes, compressedBytes, headerOffset }: Fields, wide: boolean, central: boolean, at: number, align = 1): Buffer {
+function header({ name, flags, method, crc32: checksum, bytes, compressedBytes, headerOffset }: Fields, wide: boolean, central: boolean, at: number, align = 1): Buffer {
   const raw = Buffer.from(name);
   let extra = Buffer.alloc(0);
   if (wide) {
@@ -121,7 +120,7 @@ function header({ name, flags, method, crc32, bytes, compressedBytes, headerOffs
   bytesOf.writeUInt16LE(20, from);
   bytesOf.writeUInt16LE(flags, from + 2);
   bytesOf.writeUInt16LE(method, from + 4);
-  bytesOf.writeUInt32LE(crc32, from + 10);
+  bytesOf.writeUInt32LE(checksum, from + 10);
   bytesOf.writeUInt32LE(wide ? U32 : compressedBytes, from + 14);
   bytesOf.writeUInt32LE(wide ? U32 : bytes, from + 18);
   bytesOf.writeUInt16LE(raw.length, from + 22);
@@ -130,10 +129,10 @@ function header({ name, flags, method, crc32, bytes, compressedBytes, headerOffs
   return Buffer.concat([bytesOf, raw, extra]);
 }
 
-function descriptor({ crc32, bytes, compressedBytes }: Fields): Buffer {
+function descriptor({ crc32: checksum, bytes, compressedBytes }: Fields): Buffer {
   const record = Buffer.alloc(16);
   record.writeUInt32LE(0x08074b50, 0);
-  record.writeUInt32LE(crc32, 4);
+  record.writeUInt32LE(checksum, 4);
   record.writeUInt32LE(compressedBytes, 8);
   record.writeUInt32LE(bytes, 12);
   return record;

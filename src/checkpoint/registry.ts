@@ -10,8 +10,9 @@ import { npz } from "./npz";
 import { onnx } from "./onnx";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
+import { torch } from "./torch";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx, torch];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {

@@ -36,7 +36,7 @@ export interface ZipArchive {
   entries: ZipEntry[];
   byName: ReadonlyMap<string, ZipEntry>;
   /**
-   * The decompressed bytes of one member. Their CRC-32 is not checked: see `crc32Of`.
+   * The decompressed bytes of one member. Their CRC-32 is not checked.
    * @param maxBytes refuses a member that is, or says it is, larger.
    * @throws CheckpointError when it cannot be decompressed or has another size than the archive says.
    */
@@ -158,17 +158,3 @@ function otherSize({ name, dataOffset, bytes }: ZipEntry, path: string): Checkpo
 function fail(message: string, path: string, offset: number, key: string): never {
   throw new CheckpointError("malformed", message, path, { offset, key });
 }
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = (c & 1) === 0 ? c >>> 1 : 0xedb88320 ^ (c >>> 1);
-  return c;
-});
-
-/** CRC-32 as zip uses it (ISO 3309), for comparing with `ZipEntry.crc32`. */
-export function crc32Of(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
-  return (crc ^ 0xffffffff) >>> 0;
-}
-

@@ -1,8 +1,9 @@
 /** Zip archives: every form that writers make is read, and every way in which readers could disagree is refused. */
 import assert from "node:assert/strict";
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { CheckpointError } from "../../src/checkpoint/checkpoint";
-import { crc32Of, readZip, type ZipArchive } from "../../src/checkpoint/zip";
+import { readZip, type ZipArchive } from "../../src/checkpoint/zip";
 import { zipBytes, type Archive, type Member } from "../zip-writer";
 import { MemoryFiles } from "./memory-files";
 
@@ -37,7 +38,7 @@ describe("zip archives", () => {
         const { data, align, deflate } = form.members[i]!;
         const bytes = await archive.readEntry(entry, 1 << 20);
         assert.equal(text(bytes), data);
-        assert.equal(crc32Of(bytes), entry.crc32);
+        assert.equal(crc32(bytes), entry.crc32);
         assert.equal(entry.method, deflate === true ? 8 : 0);
         if (align !== undefined) assert.equal(entry.dataOffset % align, 0);
         const pieces: Uint8Array[] = [];
@@ -46,8 +47,6 @@ describe("zip archives", () => {
       }
     }
   });
-
-  it("have the CRC-32 of the standard's check value", () => assert.equal(crc32Of(Buffer.from("123456789")), 0xcbf43926));
 
   const refused: { what: string; bytes: Uint8Array; says: RegExp }[] = [
     { what: "nothing", bytes: new Uint8Array(), says: /no end record/ },
