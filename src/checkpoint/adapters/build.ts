@@ -173,7 +173,8 @@ export function reshape(of: Expression, shape: number[]): Expression {
   const before = shapeOf(of);
   if (before.length === shape.length && before.every((length, i) => length === shape[i])) return of;
   if (elements(before) !== elements(shape)) throw mismatch("a reshape", before, shape);
-  return { kind: "reshape", of, shape };
+  // One reshape says what several in a row do.
+  return of.kind === "reshape" ? reshape(of.of, shape) : { kind: "reshape", of, shape };
 }
 
 /** The first axis against all others: (out, in·kernel). */

@@ -246,6 +246,17 @@ describe("updates of adapters", () => {
     assert.notEqual((await readFamily("SUPERTUNING", {}, stored, base, "BF16"))[0]!.delta, null);
   });
 
+  it("the deepest updates nest no deeper than the engine reads", async () => {
+    const depth = (value: unknown): number => (typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0);
+    const base = { "m.weight": tensorOf([2, 512], () => 1) };
+    const deepest = [
+      await readFamily("BOFT", {}, { "m.boft_R": tensorOf([8, 256, 2, 2], () => 0.1), "m.boft_s": tensorOf([2, 1], () => 1) }, base),
+      await readFamily("OFT", { num_cayley_neumann_terms: 16, coft: true }, { "m.oft_R.weight": tensorOf([256, 1], () => 0.1) }, base),
+    ];
+    // The engine's JSON reader stops at 128 levels; a request puts a few around the expression.
+    for (const [module] of deepest) assert.ok(depth(module!.delta) <= 100, String(depth(module!.delta)));
+  });
+
   it("what takes the base says so without one", async () => {
     const one = (name: string, shape: number[]): Record<string, Values> => ({ [name]: tensorOf(shape, () => 0.5) });
     const cases: [string, Record<string, unknown>, Record<string, Values>][] = [
