@@ -1,4 +1,4 @@
-// `npm run bench [-- --only structure,window,bandwidth,spectra] [--quick] [--json FILE]`: what this machine measures, as ratios
+// `npm run bench [-- --only structure,window,bandwidth,decoding,spectra] [--quick] [--json FILE]`: what this machine measures, as ratios
 // taken in one run. Peers are whatever NumPy, SciPy and PyTorch $PYTHON (default python3) can import.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { benchSpectra } from "./spectra.mjs";
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 process.chdir(root);
 const { values } = parseArgs({
-  options: { only: { type: "string", default: "structure,window,bandwidth,spectra" }, quick: { type: "boolean", default: false }, json: { type: "string" } },
+  options: { only: { type: "string", default: "structure,window,bandwidth,decoding,spectra" }, quick: { type: "boolean", default: false }, json: { type: "string" } },
 });
 const parts = new Set(values.only.split(","));
 const scratch = mkdtempSync(path.join(os.tmpdir(), "weight-loupe-bench-"));
@@ -27,6 +27,7 @@ try {
   if (parts.has("structure")) rows.push(...structure(await program("structure")));
   if (parts.has("window")) rows.push(...windows(await program("window")));
   if (parts.has("bandwidth")) rows.push(...bandwidth(example("weight-loupe-engine", "bandwidth", [values.quick ? "256" : "1024", "2"])));
+  if (parts.has("decoding")) rows.push(...decoding(example("weight-loupe-engine", "decoding", [values.quick ? "32" : "128", "2"])));
   if (parts.has("spectra")) rows.push(...(await benchSpectra({ scratch, quick: values.quick, ours: exampleCommand("weight-loupe-linalg", "spectra") })));
   print();
 } finally {
@@ -104,6 +105,20 @@ function bandwidth(report) {
     })),
     { what: "engine's anonymous memory after it", measured: `${report.anonymousMiB} MiB`, goal: "≤ 128 MiB", met: report.anonymousMiB <= 128 },
   ];
+}
+
+/** @param {any} report @returns {Row[]} */
+function decoding(report) {
+  const types = Object.keys(report).filter((key) => typeof report[key] === "object" && key !== "BF16");
+  return types.map((type) => {
+    const bounded = ["F8_E4M3", "I8", "Q8_0", "Q4_K"].includes(type);
+    return {
+      what: `decode ${type} to f32, elements per second against BF16`,
+      measured: `${report[type].ratio.toFixed(2)}× (${report[type].gigaElementsPerSecond.toFixed(1)} of ${report.BF16.gigaElementsPerSecond.toFixed(1)} thousand million)`,
+      goal: bounded ? "≥ 0.5×" : "",
+      met: bounded ? report[type].ratio >= 0.5 : null,
+    };
+  });
 }
 
 function print() {

@@ -65,15 +65,13 @@ pub fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
     let (scales, minima) = scales_and_minima(part(block, 4));
     let codes: &[u8; 128] = part(block, 16);
     for (pair, values) in out.chunks_exact_mut(64).enumerate() {
-        let scale = [0, 1].map(|half| d * f32::from(scales[2 * pair + half]));
-        let minimum = [0, 1].map(|half| dmin * f32::from(minima[2 * pair + half]));
-        let bytes: &[u8; 32] = part(codes, 32 * pair);
-        let (low, high) = values.split_at_mut(32);
-        for (value, &code) in low.iter_mut().zip(bytes) {
-            *value = scale[0] * f32::from(code & 15) - minimum[0];
-        }
-        for (value, &code) in high.iter_mut().zip(bytes) {
-            *value = scale[1] * f32::from(code >> 4) - minimum[1];
+        let (low, high) = (2 * pair, 2 * pair + 1);
+        let (scale_low, scale_high) = (d * f32::from(scales[low]), d * f32::from(scales[high]));
+        let (minimum_low, minimum_high) = (dmin * f32::from(minima[low]), dmin * f32::from(minima[high]));
+        let values: &mut [f32; 64] = values.try_into().expect("64 elements");
+        for (j, &code) in part::<32>(codes, 32 * pair).iter().enumerate() {
+            values[j] = scale_low * f32::from(code & 15) - minimum_low;
+            values[j + 32] = scale_high * f32::from(code >> 4) - minimum_high;
         }
     }
 }
@@ -103,15 +101,27 @@ pub fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
     let high: &[u8; 64] = part(block, 128);
     let scales: &[u8; 16] = part(block, 192);
     let d = half(block, 208);
-    for (sub, values) in out.chunks_exact_mut(16).enumerate() {
-        let scale = d * f32::from(scales[sub] as i8);
-        let (start, shift) = two_bits(sub);
-        let nibbles: &[u8; 16] = part(low, sub / 8 * 64 + sub % 4 * 16);
-        let nibble_shift = sub % 8 / 4 * 4;
-        for ((value, &code), &bits) in values.iter_mut().zip(nibbles).zip(part::<16>(high, start)) {
-            *value = scale * (i32::from(code >> nibble_shift & 15 | (bits >> shift & 3) << 4) - 32) as f32;
+    for (group, values) in out.chunks_exact_mut(128).enumerate() {
+        for half in 0..2 {
+            let first: &[u8; 16] = part(low, 64 * group + 16 * half);
+            let second: &[u8; 16] = part(low, 64 * group + 32 + 16 * half);
+            let top: &[u8; 16] = part(high, 32 * group + 16 * half);
+            let scale: [f32; 4] = std::array::from_fn(|k| d * f32::from(scales[8 * group + 2 * k + half] as i8));
+            let values = &mut values[16 * half..16 * half + 112];
+            for j in 0..16 {
+                let (first, second, top) = (first[j], second[j], top[j]);
+                values[j] = scale[0] * less_32(first & 15 | (top & 3) << 4);
+                values[j + 32] = scale[1] * less_32(second & 15 | (top >> 2 & 3) << 4);
+                values[j + 64] = scale[2] * less_32(first >> 4 | (top >> 4 & 3) << 4);
+                values[j + 96] = scale[3] * less_32(second >> 4 | top >> 6 << 4);
+            }
         }
     }
+}
+
+#[inline(always)]
+fn less_32(code: u8) -> f32 {
+    (i32::from(code) - 32) as f32
 }
 
 /// d·q, eight bits, with an f32 scale; the sums after the codes are for dot products.
