@@ -3,9 +3,13 @@ import type { AdapterModule, AdapterSource, FamilyAnswer } from "./adapter";
 import { product, reshape } from "./build";
 import { sizedByAdapter, torchSeed, weightFacts } from "./linear-layer";
 import { baseName, factorOf, inModule, modulesWith, needed, numberSetting, type Factor, type PeftModule } from "./peft-names";
+import { readStored, storedAt } from "./small-values";
 import { firstNormals, NORMAL_BLOCK } from "./torch-normal";
 
 const PARAMETERS = ["tinylora_A", "tinylora_B", "tinylora_P"] as const;
+
+/** Far more than any model has; each is compared with every seed. */
+const MOST_MODULES = 4096;
 
 /** Stored projections may have been rounded to half precision. */
 const TOLERANCE = 0.02;
@@ -49,60 +53,44 @@ function sharedVectors(source: AdapterSource): Map<number, Factor> {
  * values tell i. Modules i·n/groups … share a vector.
  */
 async function groupsOf(source: AdapterSource, modules: readonly PeftModule[], vectors: number): Promise<number[] | null> {
-  if (vectors === 1) return modules.map(() => 0);
   const n = modules.length;
+  if (vectors === 1) return modules.map(() => 0);
+  if (n > MOST_MODULES) return null;
   const tying = numberSetting(source, "weight_tying", 0);
   const groups = Math.max(1, roundHalfToEven(n * (1 - tying)));
   const size = Math.max(1, Math.floor(n / groups));
   const seed = torchSeed(source, "projection_seed", 42);
-  const drawn = new Map<string, Float64Array>();
+  // Of values from 32 on, the first block is the same whatever their number.
+  const drawn = new Map<number, Float64Array[]>();
+  const candidates = (count: number): Float64Array[] => {
+    const kind = Math.min(count, 2 * NORMAL_BLOCK);
+    let values = drawn.get(kind);
+    if (values === undefined) drawn.set(kind, (values = modules.map((_, i) => firstNormals((seed + i) % 2 ** 32, kind))));
+    return values;
+  };
   const answer: number[] = [];
   for (const module of modules) {
-    const place = await placeOf(source, module, n, (i, count, deviation) => {
-      const key = `${i} ${count} ${deviation}`;
-      let values = drawn.get(key);
-      if (values === undefined) drawn.set(key, (values = firstNormals((seed + i) % 2 ** 32, count, deviation)));
-      return values;
-    });
-    if (place === null) return null;
+    const projections = module.factors.get("tinylora_P");
+    const place = projections === undefined || projections.tensor.parameters < NORMAL_BLOCK ? -1 : await placeAmong(source, projections, candidates(projections.tensor.parameters));
+    if (place < 0) return null;
     answer.push(Math.min(Math.floor(place / size), groups - 1));
   }
   return answer;
 }
 
-/** By which of the first `n` seeds the module's projections were drawn; null when by none, or when too few are stored to tell. */
-async function placeOf(source: AdapterSource, module: PeftModule, n: number, normals: (i: number, count: number, deviation: number) => Float64Array): Promise<number | null> {
-  const projections = module.factors.get("tinylora_P");
-  const expression = projections?.expression;
-  if (expression?.kind !== "range" || projections === undefined) return null;
-  const { parameters: count, shape } = projections.tensor;
-  const deviation = 1 / Math.sqrt(shape.at(-1) ?? 1);
-  if (count < NORMAL_BLOCK) return null;
-  const stored = await firstValues(source, expression, NORMAL_BLOCK);
-  if (stored === null) return null;
-  for (let i = 0; i < n; i++) {
-    if (normals(i, count, deviation).every((value, at) => Math.abs(value - stored[at]!) <= TOLERANCE * Math.max(deviation, Math.abs(value)))) return i;
-  }
-  return null;
-}
-
-/** The first values of a range of floating-point numbers; null for other types. */
-async function firstValues(source: AdapterSource, { file, offset, dtype, order }: Extract<Factor["expression"], { kind: "range" }>, count: number): Promise<number[] | null> {
-  const width = dtype === "F32" ? 4 : dtype === "BF16" ? 2 : 0;
-  if (width === 0 || order === "big") return null;
-  const opened = await source.sources.open(file);
+/** Which of the candidates, normal values of deviation 1, the projections (u, r, r) of deviation 1/√r begin with; −1 for none. */
+async function placeAmong(source: AdapterSource, projections: Factor, candidates: readonly Float64Array[]): Promise<number> {
+  const unit = Math.sqrt(projections.shape.at(-1) ?? 1);
+  const place = storedAt(projections.expression);
+  if (place === undefined) return -1;
+  const file = await source.sources.open(place.file);
+  let stored: number[];
   try {
-    const bytes = await opened.read(offset, count * width);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const widened = new DataView(new ArrayBuffer(4));
-    return Array.from({ length: count }, (_, i) => {
-      if (width === 4) return view.getFloat32(4 * i, true);
-      widened.setUint32(0, view.getUint16(2 * i, true) << 16);
-      return widened.getFloat32(0);
-    });
+    stored = (await readStored(file, place, 0, NORMAL_BLOCK)).map((value) => value * unit);
   } finally {
-    await opened.close();
+    await file.close();
   }
+  return candidates.findIndex((values) => values.every((value, at) => Math.abs(value - stored[at]!) <= TOLERANCE * Math.max(1, Math.abs(value))));
 }
 
 /** Python's `round`. */

@@ -29,16 +29,16 @@ function mersenneTwister(seed: number): () => number {
 export const NORMAL_BLOCK = 16;
 
 /**
- * The first 16 values of `torch.normal(0, deviation, …)` for `count` ≥ 16 values of a CPU generator seeded with `seed`:
+ * The first 16 values of `torch.normal(0, 1, …)` for `count` ≥ 16 values of a CPU generator seeded with `seed`:
  * uniforms of 24 bits, then Box–Muller between the halves of each block; when the last block is incomplete, the last 16
  * values are drawn again. Agrees with torch to about 1e-6, whose logarithms and cosines are single precision.
  */
-export function firstNormals(seed: number, count: number, deviation: number): Float64Array {
+export function firstNormals(seed: number, count: number): Float64Array {
   const draw = mersenneTwister(seed);
   const uniforms = (length: number) => Float64Array.from({ length }, () => (draw() & 0xffffff) / 2 ** 24);
   const block = (values: Float64Array, start: number) => {
     for (let j = start; j < start + NORMAL_BLOCK / 2; j++) {
-      const radius = deviation * Math.sqrt(-2 * Math.log(1 - values[j]!));
+      const radius = Math.sqrt(-2 * Math.log(1 - values[j]!));
       const angle = 2 * Math.PI * values[j + 8]!;
       values[j] = radius * Math.cos(angle);
       values[j + 8] = radius * Math.sin(angle);
