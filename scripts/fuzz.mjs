@@ -1,4 +1,5 @@
-// Mutates headers for a while (a minute unless told) and prints the seed: `npm run fuzz -- [--seconds N] [--seed S]`.
+// Mutates checkpoints of every format for a while (a minute unless told) and prints the seed:
+// `npm run fuzz -- [--seconds N] [--seed S] [--format F]`. Memory is bounded.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,5 +18,5 @@ await esbuild.build({
   sourcemap: "inline",
   logLevel: "warning",
 });
-const run = spawnSync(process.execPath, ["--enable-source-maps", outfile, ...process.argv.slice(2)], { stdio: "inherit" });
+const run = spawnSync(process.execPath, ["--enable-source-maps", "--max-old-space-size=512", outfile, ...process.argv.slice(2)], { stdio: "inherit" });
 process.exitCode = run.status ?? 1;

@@ -214,7 +214,7 @@ export class Window {
   }
 
   /** Asks until there is an answer. */
-  private async poll<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  async poll<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
     const end = Date.now() + 30_000;
     for (;;) {
       const answer = await ask();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { CheckpointError, type Checkpoint } from "../../src/checkpoint/checkpoint";
 import { bitsOf } from "../../src/checkpoint/dtypes";
+import type { Expression } from "../../src/engine/protocol";
 import { openCheckpoint } from "../../src/checkpoint/registry";
 import { MemoryFiles } from "./memory-files";
 
@@ -25,8 +26,41 @@ export async function openOrRefuse(path: string, files: Map<string, Uint8Array>)
   }
   const largest = Math.max(...[...files.values()].map(({ length }) => length));
   assert.ok(sources.counts.largest <= largest, "a read larger than any file");
-  assertConsistent(checkpoint, files);
+  if (checkpoint.format === "safetensors") assertConsistent(checkpoint, files);
+  else assertReadable(checkpoint, files);
   return checkpoint;
+}
+
+/** Every byte that an expression names is in its file, and each tensor says why when it has none. */
+export function assertReadable({ tensors, files: listed }: Checkpoint, files: Map<string, Uint8Array>): void {
+  for (const tensor of tensors) {
+    assert.ok(listed[tensor.file] !== undefined, "its file");
+    assert.ok(tensor.shape.every((length) => Number.isSafeInteger(length) && length >= 0), "the shape");
+    assert.ok(tensor.expression !== null || tensor.load !== undefined || tensor.unreadable !== undefined, "why it cannot be decoded");
+    if (tensor.expression !== null) assertInside(tensor.expression, files);
+  }
+}
+
+function assertInside(expression: Expression, files: Map<string, Uint8Array>): void {
+  switch (expression.kind) {
+    case "range":
+    case "blocks": {
+      const { file, offset, bytes } = expression;
+      assert.ok(offset >= 0 && bytes >= 0 && offset + bytes <= (files.get(file)?.length ?? -1), "the byte range");
+      return;
+    }
+    case "compute":
+      for (const operand of expression.of) assertInside(operand, files);
+      return;
+    case "strided": {
+      assert.ok(expression.of.kind === "range", "strides over a range");
+      const last = expression.shape.includes(0) ? -1 : expression.shape.reduce((sum, length, axis) => sum + (length - 1) * expression.strides[axis]!, expression.offset);
+      assert.ok(expression.offset >= 0 && last < expression.of.shape.reduce((a, b) => a * b, 1), "the strides");
+      return assertInside(expression.of, files);
+    }
+    default:
+      assertInside(expression.of, files);
+  }
 }
 
 /** Tensors lie in their files, one after the other, and are as large as their dtype and shape say. */
