@@ -168,7 +168,7 @@ function matches(source: AdapterSource, key: string, module: string): boolean {
  */
 export function matchesName(source: AdapterSource, setting: string, pattern: string, name: string): boolean {
   try {
-    return fullMatch(pattern, name);
+    return fullMatch(pattern, name, source.config);
   } catch (error) {
     if (error instanceof UnusablePattern) throw settingError(source, setting, pattern, error.message);
     throw error;
