@@ -163,8 +163,9 @@ export const norm = (a: Expression, axes: number[]): Expression => compute({ nam
 export const blockDiagonal = (a: Expression): Expression => compute({ name: "blockDiagonal" }, a);
 export const map = (a: Expression, fn: Extract<Operation, { name: "map" }>["function"]): Expression => compute({ name: "map", function: fn }, a);
 
-/** Times a number; left out for 1. */
+/** Times a number; left out for 1. @throws ShapeMismatch when it is not finite. */
 export function scale(a: Expression, factor: number): Expression {
+  if (!Number.isFinite(factor)) throw new ShapeMismatch("their scale is not finite");
   return factor === 1 ? a : compute({ name: "scale", factor }, a);
 }
 

@@ -14,7 +14,7 @@ export const loha: FamilyReader = (source) =>
     const half = (core: string, a: typeof a1, b: typeof b1) =>
       effective ? tucker(needed(source, module, core).expression, a!.expression, b!.expression) : product(a!.expression, b!.expression);
     const rank = b1!.shape[0]!;
-    if (!(rank > 0)) throw new ShapeMismatch(`the rank ${rank} leaves no scale`);
+    if (!(rank > 0)) throw new ShapeMismatch("they have no rank to scale by");
     const factor = patternNumber(source, "alpha_pattern", module.module, numberSetting(source, "alpha", 8)) / rank;
     const update = scale(hadamard(half("hada_t1", a1, b1), half("hada_t2", a2, b2)), factor);
     const shape = baseShape(source, module, "weight") ?? shapeOf(update);

@@ -29,7 +29,7 @@ export const lokr: FamilyReader = (source) =>
 function rankOf(source: AdapterSource, module: PeftModule): number {
   const shown = module.factors.get("lokr_t2") ?? module.factors.get("lokr_w2_b") ?? module.factors.get("lokr_w1_b");
   const rank = shown?.shape[0] ?? patternNumber(source, "rank_pattern", module.module, numberSetting(source, "r", 8));
-  if (!(rank > 0)) throw new ShapeMismatch(`the rank ${rank} leaves no scale`);
+  if (!(rank > 0)) throw new ShapeMismatch("they have no rank to scale by");
   return rank;
 }
 

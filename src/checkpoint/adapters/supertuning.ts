@@ -33,7 +33,7 @@ function lowRank(source: AdapterSource, module: PeftModule): { rank: number; fac
   const a = needed(source, module, PARAMETERS[2]!);
   const b = needed(source, module, PARAMETERS[3]!);
   const rank = a.shape[0]!;
-  if (!(rank > 0)) throw new ShapeMismatch(`the rank ${rank} leaves no scale`);
+  if (!(rank > 0)) throw new ShapeMismatch("they have no rank to scale by");
   const factor = numberSetting(source, "lora_alpha", rank) / rank;
   return { rank, factor, update: scale(product(b.expression, a.expression), factor) };
 }
