@@ -97,9 +97,9 @@ const MAX_CHECKED_INDEX_BYTES = 4 << 20;
  */
 export async function indexListing(path: string, sources: SourceOpener): Promise<string | null> {
   const shard = basename(path);
-  const stem = /^(.*)-\d+-of-\d+\.safetensors$/i.exec(shard)?.[1];
+  const [, stem, extension] = /^(.*)-\d+-of-\d+\.(safetensors|bin|pth?)$/i.exec(shard) ?? [];
   if (stem === undefined) return null;
-  const index = join(dirname(path), `${stem}.safetensors.index.json`);
+  const index = join(dirname(path), `${stem}.${extension!}.index.json`);
   if (!(await sources.exists(index))) return null;
   try {
     const source = await sources.open(index);

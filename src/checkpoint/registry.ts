@@ -11,8 +11,9 @@ import { onnx } from "./onnx";
 import { safetensors } from "./safetensors";
 import { safetensorsIndex } from "./safetensors-index";
 import { torch } from "./torch";
+import { torchIndex } from "./torch-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx, torch];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx, torch, torchIndex];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
