@@ -94,7 +94,7 @@ function storedOf(tensor: StridedTensor, file: string, start: number): Expressio
   return { kind: "strided", of: { kind: "range", file, offset: at, bytes: elements * itemBytes, dtype, shape: [elements], ...order }, offset: 0, shape, strides };
 }
 
-/** scale · (q − zero point) in F32, as torch's `dequantize`. */
+/** scale · (q − zero point) rounded to F32, as torch's `dequantize`: one scale is rounded first, those of channels are not. */
 function dequantised(stored: Expression, { scale, zeroPoint, scales, zeroPoints, axis }: Quantizer, shape: readonly number[], file: string): Expression {
   const along = shape.map((length, i) => (i === axis ? length : 1));
   const channel = (tensor: TorchTensor | undefined): Expression => {
@@ -103,10 +103,9 @@ function dequantised(stored: Expression, { scale, zeroPoint, scales, zeroPoints,
   };
   const scalar = (value: number): Expression => ({ kind: "compute", operation: { name: "fill", shape: [], value }, of: [] });
   const zero = zeroPoint === undefined ? channel(zeroPoints) : scalar(zeroPoint);
-  const factor = scale === undefined ? channel(scales) : scalar(scale);
-  const round = (of: Expression): Expression => ({ kind: "compute", operation: { name: "round", dtype: "F32" }, of: [of] });
+  const factor = scale === undefined ? channel(scales) : scalar(Math.fround(scale));
   const centred: Expression = { kind: "compute", operation: { name: "subtract" }, of: [stored, zero] };
-  return round({ kind: "compute", operation: { name: "multiply" }, of: [centred, round(factor)] });
+  return { kind: "compute", operation: { name: "round", dtype: "F32" }, of: [{ kind: "compute", operation: { name: "multiply" }, of: [centred, factor] }] };
 }
 
 /** Tensors whose bytes overlap, directly or through others, carry each other's names. */
@@ -118,10 +117,11 @@ function addShared(tensors: readonly NamedTensor[], result: readonly Tensor[]): 
   }
   const byRecord = new Map<StorageRecord, Extent[]>();
   tensors.forEach(({ tensor }, index) => {
-    if (tensor.kind !== "strided") return;
+    // An empty tensor has no bytes to share.
+    if (tensor.kind !== "strided" || tensor.shape.includes(0)) return;
     const { storage, shape, strides, offset, dtype } = tensor;
     const start = storage.offset + offset * dtype.bytes;
-    const span = shape.includes(0) ? 1 : shape.reduce((sum, length, axis) => sum + (length - 1) * strides[axis]!, 1) * dtype.bytes;
+    const span = shape.reduce((sum, length, axis) => sum + (length - 1) * strides[axis]!, 1) * dtype.bytes;
     const extents = byRecord.get(storage.record);
     if (extents === undefined) byRecord.set(storage.record, [{ index, start, end: start + span }]);
     else extents.push({ index, start, end: start + span });
