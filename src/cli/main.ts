@@ -7,9 +7,10 @@ import { engine } from "./engine";
 import { describeFailure, Exit, failureLine } from "./failure";
 import { commandHelp, generalHelp } from "./help";
 import { inspect } from "./inspect";
+import { rank } from "./rank";
 import { shownFrom } from "./paths";
 
-const COMMANDS: readonly Command[] = [inspect, convert, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, rank, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {

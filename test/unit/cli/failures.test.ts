@@ -15,7 +15,7 @@ const MODEL = "examples/digits-cnn/base.safetensors";
 describe("bad usage", () => {
   const cases: [args: string[], line: string | RegExp][] = [
     [[], "weight-loupe: no command is given: inspect, engine; see --help"],
-    [["merge", "x"], 'weight-loupe: there is no command "merge"; there are inspect, convert, engine'],
+    [["merge", "x"], 'weight-loupe: there is no command "merge"; there are inspect, convert, rank, engine'],
     [["inspect"], "weight-loupe: inspect needs a FILE: a checkpoint, an index, or a folder with one model"],
     [["inspect", MODEL, "exact"], `weight-loupe: ${MODEL}: inspect takes one FILE; what is "exact"?`],
     [["inspect", MODEL, "--spectra"], "weight-loupe: unknown option --spectra; see --help"],
