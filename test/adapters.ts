@@ -3,6 +3,7 @@ import type { AdapterModule } from "../src/checkpoint/adapters/adapter";
 import { readAdapter } from "../src/checkpoint/adapters/read-adapter";
 import type { Checkpoint, Tensor } from "../src/checkpoint/checkpoint";
 import { evaluate, type Values } from "./expressions";
+import { headerOf, safetensorsBytes } from "./files";
 import { MemoryFiles } from "./malformed/memory-files";
 
 /** Values of a shape, each from its index. */
@@ -57,4 +58,11 @@ export async function updateOf(type: string, config: Record<string, unknown>, te
   const [module] = await readFamily(type, config, tensors, base);
   if (module?.delta == null) throw new Error(module?.refused ?? "no update");
   return evaluate(module.delta);
+}
+
+/** A safetensors file of these tensors, in F32. */
+export function fileOf(tensors: Tensors, metadata?: Record<string, string>): Uint8Array {
+  const entries = Object.entries(tensors).map(([name, { shape, data }]) => [name, { dtype: "F32", shape, bytes: 4 * data.length }] as const);
+  const data = Buffer.concat(Object.values(tensors).map((values) => Buffer.from(Float32Array.from(values.data).buffer)));
+  return safetensorsBytes(headerOf(Object.fromEntries(entries), metadata), data);
 }

@@ -2,8 +2,8 @@
 import type { Expression } from "../../engine/protocol";
 import { add, bracketed, compute, divide, fill, flatten, hadamard, identity, inverse, norm, permute, product, reshape, shapeOf, ShapeMismatch, slice, subtract, transpose } from "./build";
 
-/** Most butterfly factors; each doubles what a block reaches. */
-const MOST_FACTORS = 24;
+/** Most butterfly factors that are written out; each nests the expression deeper. */
+export const MOST_FACTORS = 8;
 
 /**
  * The change of W (out, …) under R = (I + Q)(I − Q)⁻¹, Q = X − Xᵀ, of blocks of its rows, then `rescale` per output.
@@ -15,7 +15,7 @@ export function onOutputs(weight: Expression, blocks: Expression, rescale: Expre
   const shape = shapeOf(blocks);
   const b = shape.at(-1) ?? 0;
   const butterfly = shape.length === 4;
-  if ((shape.length !== 3 && !butterfly) || shape.at(-2) !== b || b === 0 || (butterfly && shape[0]! > MOST_FACTORS)) {
+  if ((shape.length !== 3 && !butterfly) || shape.at(-2) !== b || b === 0) {
     throw new ShapeMismatch(`${bracketed(shape)} are no blocks of a rotation`);
   }
   const rows = flatten(weight);

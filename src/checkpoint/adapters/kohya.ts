@@ -7,7 +7,7 @@ import type { AdapterModule, AdapterSource, FamilyAnswer } from "./adapter";
 import { deltaOnBase } from "./base-model";
 import { add, flatten, hadamard, kronecker, permute, product, reshape, scale, shapeOf, ShapeMismatch, transpose } from "./build";
 import { kohyaModules, type KohyaModule } from "./kohya-names";
-import { onOutputs } from "./kohya-rotations";
+import { MOST_FACTORS, onOutputs } from "./kohya-rotations";
 import { withMagnitude } from "./lora-variants";
 import { inModule, type Factor } from "./peft-names";
 import { readScalar } from "./small-values";
@@ -161,6 +161,9 @@ async function rotation(group: KohyaModule): Promise<AdapterModule> {
   const constraint = alpha === undefined ? 0 : await readScalar(source, alpha);
   const tensor = `${module}.weight`;
   const type = blocks.shape.length === 4 ? "ButterflyOFT" : "DiagOFT";
+  const factorCount = type === "ButterflyOFT" ? blocks.shape[0]! : 1;
+  const common = { module, tensor, type, rank: null, scale: 1, shape: source.base?.find(tensor)?.shape ?? [], factors: indices(group) };
+  if (factorCount > MOST_FACTORS) return { ...common, delta: null, refused: `${factorCount} butterfly factors are more than the ${MOST_FACTORS} that can be computed` };
   const delta = await deltaOnBase(source, tensor, (weight) => onOutputs(weight, blocks.expression, factors.get("rescale")?.expression, constraint));
-  return { module, tensor, type, rank: null, scale: 1, shape: source.base?.find(tensor)?.shape ?? [], factors: indices(group), ...delta };
+  return { ...common, ...delta };
 }

@@ -6,6 +6,7 @@ import { numberSetting, patternNumber, settingError } from "./peft-names";
 
 /** s = α/r, or α/√r with `use_rslora`; α after `alpha_pattern`. */
 export function loraScale(source: AdapterSource, module: string, rank: number): number {
+  if (!(rank > 0)) throw new ShapeMismatch(`a rank of ${rank} leaves no scale`);
   const alpha = patternNumber(source, "alpha_pattern", module, numberSetting(source, "lora_alpha", 8));
   return alpha / (source.config.use_rslora === true ? Math.sqrt(rank) : rank);
 }

@@ -8,8 +8,8 @@ import { BaseModel } from "./base-model";
 import { bracketed, shapeOf, ShapeMismatch } from "./build";
 import { families, layouts } from "./families";
 import { baseName } from "./peft-names";
-import { isFusedS2ft, s2ft } from "./s2ft";
 import { replacedTensors } from "./replaced-tensors";
+import { isFusedS2ft, s2ft } from "./s2ft";
 
 /** VB-LoRA and AdaLoRA list choices per module in it; a hundred times more than any of theirs. */
 const MAX_CONFIG_BYTES = 64 << 20;
@@ -73,7 +73,7 @@ async function answer(
     const read = await reader(source);
     if (!Array.isArray(read)) return { type, baseName: baseModel, notMergeable: read.notMergeable, modules: [] };
     const modules = [...read, ...(await more(read))];
-    if (modules.length === 0 && source.checkpoint.tensors.length > 0) {
+    if (modules.length === 0 && source.checkpoint.tensors.length > 0 && type !== "S2FT") {
       throw new CheckpointError("unsupported", `no tensor of the adapter has a name that adapters of type ${quote(type)} give to their factors`, source.checkpoint.path);
     }
     return { type, baseName: baseModel, modules: modules.map((module) => checked(module, source)) };
