@@ -4,6 +4,7 @@
 //! formats nor what the tensors are for. One file per family of computations; `server` puts them on the wire.
 
 pub mod blocks;
+mod compute;
 pub mod context;
 mod cpu;
 pub mod error;

@@ -1,10 +1,11 @@
-//! Singular values of dense matrices, and what is read off them.
+//! Singular values of dense matrices, and what is read off them; products and decompositions of whole matrices.
 
 mod band;
 mod bidiagonal;
 mod chase;
 mod control;
 mod dense;
+pub mod factors;
 mod isa;
 mod krylov;
 pub mod measures;

@@ -13,7 +13,7 @@ use crate::protocol::{
     Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams, WriteParams,
 };
 use crate::source::Access;
-use crate::tensor::Tensor;
+use crate::tensor::{self, Tensor};
 use crate::{hash, histogram, norms, picture, spectrum, statistics, values, write};
 
 /// Bytes up to which a job is not worth splitting over threads.
@@ -112,7 +112,8 @@ fn by_size(expression: &Expression) -> Lane {
     if stored_bytes(expression) <= SMALL { Lane::Small } else { Lane::Large }
 }
 
-/// Length of the stored range under an expression: an upper bound of what it reads.
+/// Length of the stored range under an expression: an upper bound of what it reads. For computed values the memory that
+/// they take, and nothing for what will be refused.
 fn stored_bytes(expression: &Expression) -> u64 {
     match expression {
         Expression::Range { bytes, .. } | Expression::Blocks { bytes, .. } => *bytes,
@@ -120,7 +121,7 @@ fn stored_bytes(expression: &Expression) -> u64 {
         | Expression::Slice { of, .. }
         | Expression::Permute { of, .. }
         | Expression::Reshape { of, .. } => stored_bytes(of),
-        Expression::Compute { of, .. } => of.iter().map(stored_bytes).fold(0, u64::saturating_add),
+        Expression::Compute { .. } => tensor::computed_bytes(expression).ok().flatten().unwrap_or(0),
     }
 }
 
@@ -131,7 +132,7 @@ fn stored_bytes(expression: &Expression) -> u64 {
 pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> Result<Value> {
     let work = || {
         cancel.check()?;
-        let tensor = Tensor::open(&job.expression, job.access)?;
+        let tensor = Tensor::open_in(&job.expression, job.access, &Context::quiet(cancel, threads))?;
         let reporter = Reporter::new(sender, job.progress_token);
         let progress = |done, total| reporter.report(done, total);
         (job.compute)(&tensor, &Context { cancel, progress: &progress, threads })

@@ -1,15 +1,18 @@
-//! Bytes of files: mapped into memory where that is fast and safe, read in tiles elsewhere.
+//! Bytes of elements: of files, mapped into memory where that is fast and safe and read in tiles elsewhere, or computed.
 
 #[cfg(unix)]
 mod guard;
 #[cfg(unix)]
 mod mapping;
 mod network;
+mod stored;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::compute::Array;
+use crate::error::Result;
+use stored::Stored;
 
 /// In which order a computation will touch the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +32,13 @@ pub enum Method {
     Read,
 }
 
-/// A range of an open file.
+/// Where the bytes of elements come from.
 #[derive(Debug)]
-pub struct Source {
-    path: PathBuf,
-    file: File,
-    offset: u64,
-    length: u64,
-    #[cfg(unix)]
-    mapping: Option<mapping::Mapping>,
+pub enum Source {
+    /// A range of a file.
+    Stored(Stored),
+    /// The little-endian bytes of values in memory.
+    Computed(Arc<Array>),
 }
 
 impl Source {
@@ -48,44 +49,10 @@ impl Source {
     /// # Errors
     /// `Io` when the file cannot be opened, `Truncated` when it is too short.
     pub fn open(path: &Path, offset: u64, length: u64, access: Access, method: Option<Method>) -> Result<Self> {
-        let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
-        let fitting = || if cfg!(unix) && !network::is_remote(&file) { Method::Map } else { Method::Read };
-        let method = method.unwrap_or_else(fitting);
-        Self::from_file(path, file, offset, length, access, method)
+        Stored::open(path, offset, length, access, method).map(Self::Stored)
     }
 
-    fn from_file(path: &Path, file: File, offset: u64, length: u64, access: Access, method: Method) -> Result<Self> {
-        let metadata = file.metadata().map_err(|error| Error::io(path, "read", &error))?;
-        if metadata.is_dir() {
-            return Err(Error::io(path, "read", &std::io::Error::from(std::io::ErrorKind::IsADirectory)));
-        }
-        let end = offset.checked_add(length).ok_or_else(|| Error::invalid("A range's end overflows."))?;
-        if end > metadata.len() {
-            return Err(Error::truncated(path, end, metadata.len()));
-        }
-        #[cfg(unix)]
-        let mapping = match method {
-            Method::Map => mapping::Mapping::new(&file, offset, length, access),
-            Method::Read => None,
-        };
-        #[cfg(not(unix))]
-        let _ = (access, method);
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            offset,
-            length,
-            #[cfg(unix)]
-            mapping,
-        })
-    }
-
-    /// The file's path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Bytes `start .. start + length` of the range: borrowed from the mapping, or read into `buffer`.
+    /// Bytes `start .. start + length` of the source: borrowed from memory, or read into `buffer`.
     ///
     /// Another process may write to a mapped file meanwhile: contents may change between two looks, so nothing read here
     /// may be trusted for memory safety.
@@ -94,28 +61,15 @@ impl Source {
     /// `Truncated` when the file has become shorter, `Io` when it cannot be read.
     ///
     /// # Panics
-    /// When the bytes are not inside the range.
+    /// When the bytes are not inside the source.
     pub fn bytes<'a>(&'a self, start: u64, length: usize, buffer: &'a mut Vec<u8>) -> Result<&'a [u8]> {
-        assert!(start.checked_add(length as u64).is_some_and(|end| end <= self.length), "inside the range");
-        #[cfg(unix)]
-        if let Some(mapping) = &self.mapping {
-            let start = usize::try_from(start).expect("a mapping fits the address space");
-            return Ok(&mapping.bytes()[start..start + length]);
+        match self {
+            Self::Stored(stored) => stored.bytes(start, length, buffer),
+            Self::Computed(array) => {
+                let start = usize::try_from(start).expect("inside the array");
+                Ok(&array.bytes()[start..start + length])
+            }
         }
-        buffer.resize(length, 0);
-        self.read_exact_at(buffer, self.offset + start)?;
-        Ok(buffer)
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        #[cfg(unix)]
-        let outcome = std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset);
-        #[cfg(windows)]
-        let outcome = read_exact_at_windows(&self.file, buffer, offset);
-        outcome.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => self.shrunk(),
-            _ => Error { offset: Some(offset), ..Error::io(&self.path, "read", &error) },
-        })
     }
 
     /// Fails when the file has become shorter than the range since it was opened. What was read before a success is
@@ -124,12 +78,10 @@ impl Source {
     /// # Errors
     /// `Truncated`.
     pub fn check(&self) -> Result<()> {
-        #[cfg(unix)]
-        if self.mapping.as_ref().is_some_and(mapping::Mapping::is_damaged) {
-            return Err(self.shrunk());
+        match self {
+            Self::Stored(stored) => stored.check(),
+            Self::Computed(_) => Ok(()),
         }
-        let metadata = self.file.metadata().map_err(|error| Error::io(&self.path, "read", &error))?;
-        if metadata.len() < self.offset + self.length { Err(self.shrunk()) } else { Ok(()) }
     }
 
     /// A cheap look, for use between tiles, at whether reading hit the end of a shrunken file.
@@ -137,39 +89,9 @@ impl Source {
     /// # Errors
     /// `Truncated`.
     pub fn check_damage(&self) -> Result<()> {
-        #[cfg(unix)]
-        if self.mapping.as_ref().is_some_and(mapping::Mapping::is_damaged) {
-            return Err(self.shrunk());
-        }
-        Ok(())
-    }
-
-    fn shrunk(&self) -> Error {
-        let needed = self.offset + self.length;
-        match self.file.metadata() {
-            Ok(metadata) if metadata.len() < needed => Error::truncated(&self.path, needed, metadata.len()),
-            // A page that the disk could not deliver arrives here too.
-            _ => {
-                let unreadable = std::io::Error::other("a part of it could not be read");
-                Error::io(&self.path, "read", &unreadable)
-            }
+        match self {
+            Self::Stored(stored) => stored.check_damage(),
+            Self::Computed(_) => Ok(()),
         }
     }
-}
-
-#[cfg(windows)]
-fn read_exact_at_windows(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
-    use std::os::windows::fs::FileExt;
-    while !buffer.is_empty() {
-        match file.seek_read(buffer, offset) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                buffer = &mut buffer[read..];
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -26,8 +26,8 @@ pub fn from_f64(dtype: Dtype, values: &[f64], out: &mut Vec<u8>) {
     match dtype {
         Dtype::F64 => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
         Dtype::F32 => out.extend(values.iter().flat_map(|&value| (value as f32).to_le_bytes())),
-        Dtype::F16 => out.extend(values.iter().flat_map(|&value| (HALF.encode(value) as u16).to_le_bytes())),
-        Dtype::BF16 => out.extend(values.iter().flat_map(|&value| (BRAIN.encode(value) as u16).to_le_bytes())),
+        Dtype::F16 => out.extend(values.iter().flat_map(|&value| half_bits(value).to_le_bytes())),
+        Dtype::BF16 => out.extend(values.iter().flat_map(|&value| brain_bits(value).to_le_bytes())),
         _ => {
             let format = small(dtype).expect("a type that values can be rounded to");
             out.extend(values.iter().map(|&value| format.encode(value) as u8));
@@ -82,6 +82,16 @@ struct Format {
 
 const HALF: Format = Format { exponent: 5, mantissa: 10, bias: 15, overflow: Overflow::Infinity };
 const BRAIN: Format = Format { exponent: 8, mantissa: 7, bias: 127, overflow: Overflow::Infinity };
+
+/// Bits of the f16 nearest to `value`.
+pub fn half_bits(value: f64) -> u16 {
+    HALF.encode(value) as u16
+}
+
+/// Bits of the bf16 nearest to `value`.
+pub fn brain_bits(value: f64) -> u16 {
+    BRAIN.encode(value) as u16
+}
 
 const fn small(dtype: Dtype) -> Option<Format> {
     Some(match dtype {

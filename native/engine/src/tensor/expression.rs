@@ -1,21 +1,35 @@
 //! Lowering an expression to a strided walk, with every check before a file is opened.
 
+use std::path::Path;
+
 use super::dtype::Dtype;
 use super::layout::{self, Axis};
+use crate::compute::Computation;
 use crate::error::{Error, Result};
 use crate::protocol::{BlockType, ByteOrder, Expression};
 
 /// Most axes of a tensor.
 const MAX_AXES: usize = 16;
 /// Most operations around a range.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 48;
+
+/// What a walk goes through.
+#[derive(Debug)]
+enum Origin<'a> {
+    /// Stored elements.
+    File {
+        path: &'a str,
+        /// Byte of the file at which the stored range starts.
+        offset: u64,
+    },
+    /// Computed values, row-major.
+    Computed(Box<Computation<'a>>),
+}
 
 /// A checked expression.
 #[derive(Debug)]
-pub struct Plan {
-    pub file: String,
-    /// Byte of the file at which the stored range starts.
-    offset: u64,
+pub struct Plan<'a> {
+    origin: Origin<'a>,
     pub dtype: Dtype,
     pub order: Option<ByteOrder>,
     /// What the stored blocks are, when elements are not stored one by one.
@@ -23,26 +37,74 @@ pub struct Plan {
     pub shape: Vec<u64>,
     pub count: u64,
     /// Elements from the start of the range to the first element of the walk.
-    start: u64,
+    pub start: u64,
     pub axes: Vec<Axis>,
     /// Whether `axes` are the axes of `shape`; false after a reshape that no strides can express.
     aligned: bool,
 }
 
-impl Plan {
-    /// The bytes that the walk touches: first byte in the file, how many, and the walk's first element counted from
-    /// there.
-    pub fn touched(&self) -> Result<(u64, u64, u64)> {
+impl<'a> Plan<'a> {
+    /// The values `computation` gives, row-major.
+    fn computed(computation: Computation<'a>) -> Result<Self> {
+        let shape = computation.shape.clone();
+        let (count, axes) = (elements(&shape)?, row_major(&shape));
+        let origin = Origin::Computed(Box::new(computation));
+        Ok(Self { origin, dtype: Dtype::F64, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+    }
+
+    /// What computes the values, unless a file holds them.
+    pub fn computation(&self) -> Option<&Computation<'a>> {
+        match &self.origin {
+            Origin::Computed(computation) => Some(computation),
+            Origin::File { .. } => None,
+        }
+    }
+
+    /// The file that holds the elements, unless they are computed.
+    pub fn files(&self) -> impl Iterator<Item = &'a Path> {
+        let file = match self.origin {
+            Origin::File { path, .. } => Some(path.as_ref()),
+            Origin::Computed(_) => None,
+        };
+        file.into_iter()
+    }
+
+    /// Whether the walk is over all computed values as they are, in the shape they have.
+    pub fn is_whole(&self) -> bool {
+        self.start == 0
+            && self.aligned
+            && self.axes == row_major(&self.shape)
+            && self.computation().is_some_and(|computation| computation.shape == self.shape)
+    }
+
+    /// Equal for walks over the same elements in the same order and shape.
+    pub fn digest(&self) -> blake3::Hash {
+        // Every field, so that one that is added is not forgotten here.
+        let Self { origin, dtype, order, blocks, shape, count, start, axes, aligned } = self;
+        let mut hasher = blake3::Hasher::new();
+        match origin {
+            Origin::File { path, offset } => hasher.update(format!("{path:?} {offset}").as_bytes()),
+            Origin::Computed(computation) => hasher.update(computation.digest().as_bytes()),
+        };
+        hasher
+            .update(format!("{dtype:?} {order:?} {blocks:?} {shape:?} {count} {start} {axes:?} {aligned}").as_bytes());
+        hasher.finalize()
+    }
+
+    /// The bytes of `path` that the walk touches: first byte in the file, how many, and the walk's first element counted
+    /// from there. `None` for computed values.
+    pub fn touched(&self) -> Result<Option<(&'a str, u64, u64, u64)>> {
+        let Origin::File { path, offset } = self.origin else { return Ok(None) };
         if self.count == 0 {
-            return Ok((self.offset, 0, 0));
+            return Ok(Some((path, offset, 0, 0)));
         }
         let last = self.start + self.axes.iter().map(|axis| (axis.len - 1) * axis.stride).sum::<u64>();
         if let Some(blocks) = self.blocks {
             let elements = blocks.elements() as u64;
             let first_block = self.start / elements;
             let bytes = (last / elements - first_block + 1) * blocks.bytes() as u64;
-            let first_byte = self.offset + first_block * blocks.bytes() as u64;
-            return Ok((first_byte, bytes, self.start - first_block * elements));
+            let first_byte = offset + first_block * blocks.bytes() as u64;
+            return Ok(Some((path, first_byte, bytes, self.start - first_block * elements)));
         }
         // Sub-byte elements: from the byte that holds the first to the byte that holds the last.
         let per_byte = if self.dtype.bits() < 8 { 8 / self.dtype.bits() } else { 1 };
@@ -50,8 +112,8 @@ impl Plan {
         let first_unit = self.start / per_byte;
         let bytes = (last / per_byte - first_unit + 1) * width;
         let first_byte =
-            self.offset.checked_add(first_unit * width).ok_or_else(|| Error::invalid("A range's end overflows."))?;
-        Ok((first_byte, bytes, self.start - first_unit * per_byte))
+            offset.checked_add(first_unit * width).ok_or_else(|| Error::invalid("A range's end overflows."))?;
+        Ok(Some((path, first_byte, bytes, self.start - first_unit * per_byte)))
     }
 }
 
@@ -59,11 +121,11 @@ impl Plan {
 ///
 /// # Errors
 /// `InvalidParams` with the reason.
-pub fn lower(expression: &Expression) -> Result<Plan> {
+pub fn lower(expression: &Expression) -> Result<Plan<'_>> {
     lower_at(expression, 0)
 }
 
-fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
+fn lower_at(expression: &Expression, depth: usize) -> Result<Plan<'_>> {
     if depth > MAX_DEPTH {
         return Err(Error::invalid(format!("The expression nests more than {MAX_DEPTH} operations.")));
     }
@@ -79,7 +141,10 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan> {
         Expression::Slice { of, axis, start, stop } => slice(lower_at(of, depth + 1)?, *axis, *start, *stop),
         Expression::Permute { of, axes } => permute(lower_at(of, depth + 1)?, axes),
         Expression::Reshape { of, shape } => reshape(lower_at(of, depth + 1)?, shape),
-        other => Err(Error::invalid(format!("This expression is not supported here: {other:?}"))),
+        Expression::Compute { operation, of } => {
+            let operands = of.iter().map(|operand| lower_at(operand, depth + 1)).collect::<Result<_>>()?;
+            Plan::computed(Computation::new(operation, operands)?)
+        }
     }
 }
 
@@ -95,12 +160,12 @@ fn elements(shape: &[u64]) -> Result<u64> {
     product.ok_or_else(|| Error::invalid(format!("The number of elements of shape {shape:?} overflows.")))
 }
 
-fn range(file: &str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Result<Plan> {
+fn range<'a>(file: &'a str, offset: u64, bytes: u64, dtype: Dtype, shape: &[u64]) -> Result<Plan<'a>> {
     let needed = dtype.stored_bytes(elements(shape)?);
     stored(file, offset, bytes, dtype, shape, needed, &format!("{dtype:?}"))
 }
 
-fn blocks(file: &str, offset: u64, bytes: u64, r#type: BlockType, shape: &[u64]) -> Result<Plan> {
+fn blocks<'a>(file: &'a str, offset: u64, bytes: u64, r#type: BlockType, shape: &[u64]) -> Result<Plan<'a>> {
     let block = r#type.elements() as u64;
     let row = shape.last().copied().unwrap_or(1);
     if row % block != 0 {
@@ -114,15 +179,15 @@ fn blocks(file: &str, offset: u64, bytes: u64, r#type: BlockType, shape: &[u64])
 }
 
 /// The walk over all of a stored range, which must be as long as its elements need.
-fn stored(
-    file: &str,
+fn stored<'a>(
+    file: &'a str,
     offset: u64,
     bytes: u64,
     dtype: Dtype,
     shape: &[u64],
     needed: Option<u64>,
     name: &str,
-) -> Result<Plan> {
+) -> Result<Plan<'a>> {
     if file.is_empty() {
         return Err(Error::invalid("A range names no file."));
     }
@@ -133,6 +198,12 @@ fn stored(
         return Err(Error { file: Some(file.into()), offset: Some(offset), ..Error::invalid(message) });
     }
     offset.checked_add(bytes).ok_or_else(|| Error::invalid("A range's end overflows."))?;
+    let (origin, shape, axes) = (Origin::File { path: file, offset }, shape.to_vec(), row_major(shape));
+    Ok(Plan { origin, dtype, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+}
+
+/// The walk over elements of `shape` as they follow one another.
+fn row_major(shape: &[u64]) -> Vec<Axis> {
     let mut axes = vec![Axis { len: 0, stride: 1 }; shape.len()];
     let mut stride = 1u64;
     for (axis, &len) in axes.iter_mut().zip(shape).rev() {
@@ -140,12 +211,11 @@ fn stored(
         // Only saturates in a tensor without elements, where strides are never used.
         stride = stride.saturating_mul(len);
     }
-    let (file, shape) = (file.into(), shape.to_vec());
-    Ok(Plan { file, offset, dtype, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+    axes
 }
 
 /// A walk by `strides` over the elements of a range: every element it reaches is inside.
-fn strided(plan: Plan, start: u64, shape: &[u64], strides: &[u64]) -> Result<Plan> {
+fn strided<'a>(plan: Plan<'a>, start: u64, shape: &[u64], strides: &[u64]) -> Result<Plan<'a>> {
     if shape.len() != strides.len() {
         return Err(Error::invalid(format!("Shape {shape:?} needs a stride for each axis, but has {strides:?}.")));
     }
@@ -167,16 +237,13 @@ fn strided(plan: Plan, start: u64, shape: &[u64], strides: &[u64]) -> Result<Pla
     Ok(Plan { shape: shape.to_vec(), count, start, axes, aligned: true, ..plan })
 }
 
-/// The plan's axes, when an operation on single axes can be expressed.
-fn require_aligned(plan: &Plan, operation: &str) -> Result<()> {
-    if plan.aligned {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("A {operation} of a reshaped permutation is not supported: reshape last.")))
+/// `plan` with the axes of its shape: where no strides express them, its elements are put in order first.
+fn in_order(plan: Plan) -> Result<Plan> {
+    if plan.aligned { Ok(plan) } else { Plan::computed(Computation::copy(plan)) }
 }
 
-fn slice(mut plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {
-    require_aligned(&plan, "slice")?;
+fn slice(plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {
+    let mut plan = in_order(plan)?;
     let index = usize::try_from(axis).ok().filter(|&index| index < plan.axes.len());
     let Some(index) = index else {
         return Err(Error::invalid(format!("A slice names axis {axis} of a tensor with {} axes.", plan.axes.len())));
@@ -196,8 +263,8 @@ fn slice(mut plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {
     Ok(plan)
 }
 
-fn permute(mut plan: Plan, order: &[u64]) -> Result<Plan> {
-    require_aligned(&plan, "permutation")?;
+fn permute<'a>(plan: Plan<'a>, order: &[u64]) -> Result<Plan<'a>> {
+    let mut plan = in_order(plan)?;
     let mut sorted = order.to_vec();
     sorted.sort_unstable();
     if !sorted.iter().copied().eq(0..plan.axes.len() as u64) {
@@ -208,7 +275,7 @@ fn permute(mut plan: Plan, order: &[u64]) -> Result<Plan> {
     Ok(plan)
 }
 
-fn reshape(mut plan: Plan, shape: &[u64]) -> Result<Plan> {
+fn reshape<'a>(mut plan: Plan<'a>, shape: &[u64]) -> Result<Plan<'a>> {
     let count = elements(shape)?;
     if count != plan.count {
         return Err(Error::invalid(format!(

@@ -1,4 +1,4 @@
-//! Tensors: expressions over bytes of files, lowered to strided views of one stored range.
+//! Tensors: expressions over bytes of files, lowered to strided views of one stored range or of computed values.
 
 pub mod decode;
 mod dtype;
@@ -10,16 +10,25 @@ mod read;
 use std::sync::Arc;
 
 pub use dtype::Dtype;
-use expression::Plan;
+pub(crate) use expression::{Plan, lower};
 pub use layout::Axis;
 pub use read::Reader;
 
-use crate::context::Context;
+use crate::compute::{Array, Computation};
+use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
 use crate::protocol::{BlockType, ByteOrder, Expression};
 use crate::source::{Access, Method, Source};
 
-/// A resolved tensor: a shape over a strided walk through one open range of bytes.
+/// Bytes of memory that computing `expression` takes; `None` when it is not computed.
+///
+/// # Errors
+/// `InvalidParams`, `TooLarge`.
+pub fn computed_bytes(expression: &Expression) -> Result<Option<u64>> {
+    Ok(lower(expression)?.computation().map(Computation::peak))
+}
+
+/// A resolved tensor: a shape over a strided walk through one open range of bytes or an array in memory.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     source: Arc<Source>,
@@ -37,10 +46,12 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// Checks `expression`, opens its file and maps (or prepares to read) the bytes it touches.
+    /// Checks `expression`, opens its file and maps (or prepares to read) the bytes it touches. What is computed is computed
+    /// on one thread, to the end.
     ///
     /// # Errors
-    /// `InvalidParams` with the reason when the expression is inconsistent, `Io` or `Truncated` for the file.
+    /// `InvalidParams` with the reason when the expression is inconsistent, `Io` or `Truncated` for a file; for computed
+    /// values `TooLarge` and `Undefined`.
     pub fn open(expression: &Expression, access: Access) -> Result<Self> {
         Self::open_with(expression, access, None)
     }
@@ -50,14 +61,49 @@ impl Tensor {
     /// # Errors
     /// As `open`.
     pub fn open_with(expression: &Expression, access: Access, method: Option<Method>) -> Result<Self> {
-        let plan = expression::lower(expression)?;
-        let (first_byte, bytes, start) = plan.touched()?;
-        let source = Source::open(plan.file.as_ref(), first_byte, bytes, access, method)?;
-        let axes = layout::join(&plan.axes);
-        let Plan { dtype, blocks, shape, count, .. } = plan;
+        Self::resolve(expression, access, method, &Context::quiet(&CancelToken::default(), 1))
+    }
+
+    /// As `open`, computing what is computed in `context`.
+    ///
+    /// # Errors
+    /// As `open`; `Cancelled`.
+    pub fn open_in(expression: &Expression, access: Access, context: &Context) -> Result<Self> {
+        Self::resolve(expression, access, None, context)
+    }
+
+    fn resolve(expression: &Expression, access: Access, method: Option<Method>, context: &Context) -> Result<Self> {
+        let plan = lower(expression)?;
+        match plan.computation() {
+            Some(computation) => Ok(Self::of_array(&plan, computation.evaluate(context)?)),
+            None => Self::of_file(&plan, access, method),
+        }
+    }
+
+    /// The elements of a file that `plan` walks through.
+    ///
+    /// # Errors
+    /// `Io` or `Truncated`.
+    ///
+    /// # Panics
+    /// When they are computed.
+    pub(crate) fn of_file(plan: &Plan, access: Access, method: Option<Method>) -> Result<Self> {
+        let (path, first_byte, bytes, start) = plan.touched()?.expect("elements of a file");
+        let source = Source::open(path.as_ref(), first_byte, bytes, access, method)?;
+        Ok(Self::of(plan, source, start))
+    }
+
+    /// The walk of `plan` through the values that its computation gave.
+    pub(crate) fn of_array(plan: &Plan, array: Arc<Array>) -> Self {
+        Self::of(plan, Source::Computed(array), plan.start)
+    }
+
+    fn of(plan: &Plan, source: Source, start: u64) -> Self {
+        let &Plan { dtype, blocks, count, .. } = plan;
         // There is nothing to turn round in a byte.
         let order = plan.order.filter(|_| dtype.width() > 1);
-        Ok(Self { source: Arc::new(source), dtype, order, blocks, shape, start, axes, count })
+        let axes = layout::join(&plan.axes);
+        Self { source: Arc::new(source), dtype, order, blocks, shape: plan.shape.clone(), start, axes, count }
     }
 
     /// Element type.
@@ -75,7 +121,7 @@ impl Tensor {
         self.count
     }
 
-    /// The file behind the tensor.
+    /// What holds the elements.
     pub fn source(&self) -> &Source {
         &self.source
     }
