@@ -5,7 +5,7 @@
 import path from "node:path";
 import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
 import type { Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
-import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode } from "../protocol/inspect";
+import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode, type TableMatches } from "../protocol/inspect";
 import type { Finding, Statistics } from "../protocol/results";
 import { RpcError, toWireError } from "../protocol/rpc";
 import type { ResultCache } from "./cache";
@@ -110,6 +110,13 @@ export class Inspection {
       results: known.all(),
       engine: this.options.engineStatus?.() ?? { state: "stopped" },
     };
+  }
+
+  /** The strings of a long list in the metadata that hold `text`, whatever its case. */
+  async searchTable(key: string, text: string, limit: number): Promise<TableMatches> {
+    const table = (await this.#open()).checkpoint.tables?.get(key);
+    if (table === undefined) throw new RpcError({ code: "usage", message: `There is no list ${JSON.stringify(key)} in the metadata.` });
+    return table.search(text, limit);
   }
 
   /** Structure findings and computed ones, worst first; empty until the structure is there. */

@@ -37,6 +37,7 @@ export function overviewOf(checkpoint: Checkpoint, name: string, trusted: boolea
     layers: checkpoint.layers,
     architecture: checkpoint.architecture,
     metadata: checkpoint.metadata,
+    ...(checkpoint.tables === undefined ? {} : { tables: [...checkpoint.tables.keys()] }),
     findings: checkpoint.findings,
     ...(checkpoint.wholeModel === undefined ? {} : { wholeModel: checkpoint.wholeModel }),
     trusted,

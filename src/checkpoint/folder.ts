@@ -8,6 +8,9 @@ const CONVENTIONAL = [
   "pytorch_model.bin.index.json", "pytorch_model.bin", "adapter_model.bin",
 ];
 
+/** A part of a split GGUF model that its first part brings with it. */
+const LATER_PART = /-(?!00001)\d{5}-of-\d{5}\.gguf$/i;
+
 /** Names shown when the choice is the user's. */
 const SHOWN = 5;
 
@@ -18,7 +21,7 @@ const SHOWN = 5;
 export async function checkpointIn(folder: string, formats: readonly CheckpointFormat[], sources: SourceOpener): Promise<string | undefined> {
   const names = await sources.list(folder);
   if (names === null) return undefined;
-  const candidates = names.filter((name) => formats.some((format) => format.matches(name)));
+  const candidates = names.filter((name) => formats.some((format) => format.matches(name)) && !LATER_PART.test(name));
   const indexes = candidates.filter((name) => /\.index\.json$/i.test(name));
   const chosen =
     CONVENTIONAL.find((name) => candidates.includes(name)) ??

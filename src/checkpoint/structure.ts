@@ -1,7 +1,7 @@
 /**
  * What tensor names say: modules, repeated layers, experts, and what each tensor does. Pure and free of Node, so that views
- * use it too. Names follow PyTorch's state-dict convention (`model.layers.3.mlp.up_proj.weight`) or Flax's
- * (`layers_3/mlp/up_proj/kernel`).
+ * use it too. Names follow PyTorch's state-dict convention (`model.layers.3.mlp.up_proj.weight`), Flax's
+ * (`layers_3/mlp/up_proj/kernel`) or GGUF's (`blk.3.ffn_up.weight`).
  */
 
 /** What a tensor does in its model. */
@@ -22,7 +22,7 @@ export type TensorKind =
   | "other";
 
 /** Containers whose numbered children are repeated layers. */
-const LAYERS = /^(?:h|(?:\w*_)?(?:layers?|blocks?|resblocks?|stages?|resnets|attentions|cells|downsamplers|upsamplers)\d*)$/;
+const LAYERS = /^(?:h|blk|(?:\w*_)?(?:layers?|blocks?|resblocks?|stages?|resnets|attentions|cells|downsamplers|upsamplers)\d*)$/;
 const EXPERTS = /^(?:\w+_)?experts?$/;
 /** Flax numbers layers in the name itself: `layers_3`, `h_3`. */
 const NUMBERED = /^(h|(?:\w*_)?(?:layers?|blocks?|stages?))_(\d{1,9})$/;
@@ -153,25 +153,25 @@ export function layerCount(tensors: Iterable<{ name: string }>): number | null {
 const PARAMETER_RULES: readonly (readonly [RegExp, TensorKind])[] = [
   [/(?:^|[._])lora_(?:a|down|embedding_a)(?:[._/]|$)/, "lora_a"],
   [/(?:^|[._])lora_(?:b|up|embedding_b)(?:[._/]|$)/, "lora_b"],
-  [/(?:running_mean|running_var|num_batches_tracked|inv_freq|position_ids|attn\.(?:masked_)?bias|attention\.(?:masked_)?bias|relative_position_index)$/, "buffer"],
+  [/(?:running_mean|running_var|num_batches_tracked|inv_freq|rope_freqs\.weight|rope_factors_(?:long|short)\.weight|position_ids|attn\.(?:masked_)?bias|attention\.(?:masked_)?bias|relative_position_index)$/, "buffer"],
   [/(?:scales?|zeros|zero_point|g_idx|scb|absmax|quant_map|quant_state\.\w+|weight_scale(?:_inv|_2)?|input_scale|weight_shape)$/, "scale"],
 ];
 const MODULE_RULES: readonly (readonly [RegExp, TensorKind])[] = [
   [/(?:norm\w*|(?:^|[._])(?:ln(?:\d*|_\w+)|bn\d*|gn\d*))$/, "norm"],
-  [/(?:position_embeddings?|pos_embed\w*|embed_positions|wpe|positional_embedding|relative_attention_bias|relative_position_bias_table)$/, "position"],
-  [/(?:embed_tokens|word_embeddings|token_embeddings?|tok_embeddings?|wte|embed_in|patch_embed\w*|patch_embeddings?|shared|embeddings?|embed|embedder)$/, "embed"],
+  [/(?:position_embeddings?|position_embd|pos_embed\w*|attn_rel_b|embed_positions|wpe|positional_embedding|relative_attention_bias|relative_position_bias_table)$/, "position"],
+  [/(?:embed_tokens|word_embeddings|token_embeddings?|tok_embeddings?|wte|embed_in|token_embd|per_layer_token_embd|patch_embd|patch_embed\w*|patch_embeddings?|shared|embeddings?|embed|embedder)$/, "embed"],
   [/(?:lm_head|embed_out|classifier|score|head|qa_outputs|output_projection|^output|logits?_proj\w*)$/, "head"],
-  [/(?:router|gate_inp|router_gate|shared_expert_gate|(?:moe|mlp|ffn|feed_forward|block_sparse_moe)\.gate)$/, "router"],
+  [/(?:router|(?:ffn_)?gate_inp(?:_shexp)?|router_gate|shared_expert_gate|(?:moe|mlp|ffn|feed_forward|block_sparse_moe)\.gate)$/, "router"],
   [/(?:qkv(?:_proj)?|query_key_value|c_attn|in_proj|wqkv|attn_qkv)$/, "qkv"],
-  [/(?:kv_a_proj\w*|kv_b_proj|kv_proj|to_kv|kv)$/, "kv"],
-  [/(?:q_proj|q_a_proj|q_b_proj|query|to_q|wq|q_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.q)$/, "q"],
-  [/(?:k_proj|key|to_k|wk|k_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.k)$/, "k"],
-  [/(?:v_proj|value|to_v|wv|v_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.v)$/, "v"],
-  [/(?:o_proj|out_proj|to_out(?:\.0)?|out_lin|attention\.wo|(?:attn\w*|attention)\.(?:c_proj|proj|proj_out|output\.dense|dense|o|out)|selfattention\.o|encdecattention\.o)$/, "o"],
+  [/(?:kv_a_proj\w*|kv_b_proj|attn_(?:kv_a_mqa|[kv]_b|kv_b)|kv_proj|to_kv|kv)$/, "kv"],
+  [/(?:q_proj|q_a_proj|q_b_proj|(?:cross_)?attn_q(?:_[ab])?|query|to_q|wq|q_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.q)$/, "q"],
+  [/(?:k_proj|(?:cross_)?attn_k|key|to_k|wk|k_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.k)$/, "k"],
+  [/(?:v_proj|(?:cross_)?attn_v|value|to_v|wv|v_lin|(?:attention|attn|attn1|attn2|selfattention|encdecattention)\.v)$/, "v"],
+  [/(?:o_proj|(?:cross_)?attn_(?:output|o|out)|out_proj|to_out(?:\.0)?|out_lin|attention\.wo|(?:attn\w*|attention)\.(?:c_proj|proj|proj_out|output\.dense|dense|o|out)|selfattention\.o|encdecattention\.o)$/, "o"],
   [/(?:gate_up_proj|gate_and_up_proj|net\.0\.proj|gate_up|wi_fused)$/, "gate_up"],
-  [/(?:gate_proj|wi_0|w1|ffn_gate)$/, "gate"],
-  [/(?:up_proj|wi_1|wi|w3|c_fc|dense_h_to_4h|intermediate\.dense|lin1|ffn_up|mlp\.fc1)$/, "up"],
-  [/(?:down_proj|wo|w2|dense_4h_to_h|output\.dense|lin2|ffn_down|mlp\.(?:c_proj|fc2)|ff\.net\.2)$/, "down"],
+  [/(?:gate_proj|wi_0|w1|ffn_gate(?:_exps|_shexp)?)$/, "gate"],
+  [/(?:up_proj|wi_1|wi|w3|c_fc|dense_h_to_4h|intermediate\.dense|lin1|ffn_up(?:_exps|_shexp)?|mlp\.fc1)$/, "up"],
+  [/(?:down_proj|wo|w2|dense_4h_to_h|output\.dense|lin2|ffn_down(?:_exps|_shexp)?|mlp\.(?:c_proj|fc2)|ff\.net\.2)$/, "down"],
 ];
 /** `fc1` and `fc2` are a feed-forward pair inside a layer, plain linear layers elsewhere. */
 const IN_LAYER_RULES: readonly (readonly [RegExp, TensorKind])[] = [

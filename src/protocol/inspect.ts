@@ -18,6 +18,8 @@ export interface Overview {
   dtypes: Record<string, { tensors: number; parameters: number; bytes: number }>;
   architecture: { name: string; from: "config" | "names" } | null;
   metadata: Record<string, unknown>;
+  /** Metadata keys of long lists of strings, whose ends alone are in `metadata`: `searchTable` looks through them. */
+  tables?: string[];
   /** Structure findings; computed ones arrive with `findings`. */
   findings: Finding[];
   /** An index beside this file lists it as a shard: offer to open the whole model. */
@@ -91,6 +93,12 @@ export interface MatrixView {
   indices: number[];
 }
 
+/** `index` counts from 0. */
+export interface TableMatches {
+  matches: { index: number; text: string }[];
+  total: number;
+}
+
 /** View → host. */
 export interface InspectHost {
   /** The handshake: the view is listening; answers with all it needs to draw. */
@@ -104,6 +112,8 @@ export interface InspectHost {
   /** Analyses all tensors (or those named), worst first; results arrive as `results`. Answers when it ends. */
   analyse(argument: { parts: AnalysisPart[]; tensors?: number[] }): { done: number; failed: number; cancelled: boolean };
   stopAnalysis(argument: Record<string, never>): void;
+  /** The strings of one of `Overview.tables` that hold `text`, whatever its case: the first `limit`, and how many there are. */
+  searchTable(argument: { key: string; text: string; limit: number }): TableMatches;
   /** Content hashes of same-sized tensors; answers with groups of equal ones (indices). */
   duplicates(argument: Record<string, never>): { groups: number[][] };
   /** Puts text on the clipboard. */

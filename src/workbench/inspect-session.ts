@@ -101,6 +101,7 @@ export class InspectSession implements vscode.Disposable {
       spectrum: async ({ tensor, mode }, signal) => (await inspection()).spectrum(tensor, mode, signal),
       picture: async ({ tensor, view, window, height, width }, signal) => (await inspection()).picture(tensor, view, window, height, width, signal),
       values: async ({ tensor, view, window }, signal) => (await inspection()).values(tensor, view, window, signal),
+      searchTable: async ({ key, text, limit }) => (await inspection()).searchTable(key, text, limit),
       // Not ended with the view: moving the tab or hiding it must not lose the work. `stopAnalysis` ends it.
       analyse: async ({ parts, tensors }) => {
         const { done, failed, cancelled } = await (await inspection()).analyse({ parts, ...(tensors === undefined ? {} : { tensors }) });

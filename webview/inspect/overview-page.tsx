@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Overview } from "../../src/protocol/inspect";
 import { Button, Link } from "../ui/button";
 import { formatBytes, formatCount, formatInteger, formatShare, plural, visibleText } from "../ui/format";
+import { architectureSource } from "./architecture-source";
 import { DepthPlot } from "./depth-plot";
 import { DtypeBar } from "./dtype-bar";
 import { FindingLine } from "./finding-line";
@@ -54,9 +55,9 @@ function Figures({ overview }: { overview: Overview }) {
       <Figure label="parameters" value={formatCount(parameters)} exact={`${formatInteger(parameters)} parameters`} />
       <Figure label={`${files.length === 1 ? "in 1 file" : `in ${formatInteger(files.length)} shards`}${missing > 0 ? `, ${missing} missing` : ""}`} value={formatBytes(bytes)} exact={`${formatInteger(bytes)} bytes`} />
       <Figure
-        label={architecture === null ? "architecture not recognised" : `${visibleText(architecture.name)}, ${architecture.from === "config" ? "says config.json" : "guessed from names"}`}
+        label={architecture === null ? "architecture not recognised" : `${visibleText(architecture.name)}, ${architecture.from === "config" ? `says ${architectureSource(overview)}` : "guessed from names"}`}
         value={layers === null ? "no layers" : plural(layers, "layer")}
-        exact={architecture === null ? "Neither config.json nor the tensors' names tell" : `Architecture ${visibleText(architecture.name)}, ${architecture.from === "config" ? "from config.json beside the file" : "guessed from the tensors' names"}`}
+        exact={architecture === null ? "Neither config.json nor the tensors' names tell" : `Architecture ${visibleText(architecture.name)}, ${architecture.from === "config" ? `from ${architectureSource(overview)}` : "guessed from the tensors' names"}`}
       />
       <DtypeBar dtypes={overview.dtypes} />
     </section>

@@ -4,6 +4,7 @@ import { reportParts, type ReportPart } from "../plots/report-parts";
 import { rowCount } from "../plots/table-data";
 import { theme } from "../plots/theme";
 import { formatBytes, formatCount, formatExact, formatInteger, formatShape, visibleText } from "../ui/format";
+import { architectureSource } from "./architecture-source";
 import { parametersOf } from "./columns";
 import type { InspectStore } from "./store";
 
@@ -41,7 +42,7 @@ function modelFacts(store: InspectStore): [string, string][] {
     ["bytes", `${formatInteger(overview.bytes)} (${formatBytes(overview.bytes)})`],
     ["tensors", formatInteger(store.rows.peek().length)],
     ...(overview.layers === null ? [] : [["layers", formatInteger(overview.layers)] as [string, string]]),
-    ...(overview.architecture === null ? [] : [["architecture", `${overview.architecture.name}, from ${overview.architecture.from === "config" ? "config.json" : "the tensors' names"}`] as [string, string]]),
+    ...(overview.architecture === null ? [] : [["architecture", `${overview.architecture.name}, from ${overview.architecture.from === "config" ? architectureSource(overview) : "the tensors' names"}`] as [string, string]]),
     ["dtypes", Object.entries(overview.dtypes).map(([dtype, { parameters }]) => `${dtype} ${formatCount(parameters)}`).join(", ")],
   ];
 }

@@ -4,6 +4,7 @@ import { IconButton } from "../ui/button";
 import { formatBytes, formatCount, formatInteger, plural, visibleText } from "../ui/format";
 import { Icon } from "../ui/icon";
 import { Menu } from "../ui/menu";
+import { architectureSource } from "./architecture-source";
 import type { InspectStore } from "./store";
 
 /** Name and the one-line summary of what is open, and what can be done with it. */
@@ -13,7 +14,7 @@ export function TitleStrip({ store, overview, onExport, onHelp }: { store: Inspe
   const parts: { text: string; title: string }[] = [
     ...(overview.architecture === null ? [] : [{
       text: visibleText(overview.architecture.name),
-      title: overview.architecture.from === "config" ? "Architecture, from config.json" : "Architecture, guessed from the tensors' names",
+      title: overview.architecture.from === "config" ? `Architecture, from ${architectureSource(overview)}` : "Architecture, guessed from the tensors' names",
     }]),
     ...(overview.layers === null ? [] : [{ text: plural(overview.layers, "layer"), title: "Repeated layers" }]),
     { text: `${formatCount(overview.parameters)} parameters`, title: `${formatInteger(overview.parameters)} parameters` },

@@ -18,6 +18,13 @@ const KINDS: Record<string, [string, TensorKind, number?][]> = {
     ["layers.0.feed_forward.w1.weight", "gate"], ["layers.0.feed_forward.w2.weight", "down"], ["layers.0.feed_forward.w3.weight", "up"], ["layers.0.attention_norm.weight", "norm", 1],
   ],
   "Phi-3": [["model.layers.0.self_attn.qkv_proj.weight", "qkv"], ["model.layers.0.mlp.gate_up_proj.weight", "gate_up"]],
+  "GGUF (llama.cpp)": [
+    ["token_embd.weight", "embed"], ["output.weight", "head"], ["output_norm.weight", "norm", 1], ["rope_freqs.weight", "buffer", 1],
+    ["blk.3.attn_norm.weight", "norm", 1], ["blk.3.attn_q.weight", "q"], ["blk.3.attn_k.weight", "k"], ["blk.3.attn_v.weight", "v"], ["blk.3.attn_output.weight", "o"],
+    ["blk.3.attn_qkv.weight", "qkv"], ["blk.3.attn_q.bias", "bias", 1], ["blk.3.attn_q_norm.weight", "norm", 1], ["blk.3.attn_kv_a_mqa.weight", "kv"], ["blk.3.attn_q_a.weight", "q"],
+    ["blk.3.ffn_norm.weight", "norm", 1], ["blk.3.ffn_gate.weight", "gate"], ["blk.3.ffn_up.weight", "up"], ["blk.3.ffn_down.weight", "down"],
+    ["blk.3.ffn_gate_inp.weight", "router"], ["blk.3.ffn_gate_exps.weight", "gate", 3], ["blk.3.ffn_up_shexp.weight", "up"], ["blk.3.ffn_down_exps.weight", "down", 3],
+  ],
   Mixtral: [["model.layers.0.block_sparse_moe.gate.weight", "router"], ["model.layers.0.block_sparse_moe.experts.7.w1.weight", "gate"], ["model.layers.0.block_sparse_moe.experts.7.w2.weight", "down"]],
   "Qwen3-MoE, DeepSeek": [
     ["model.layers.0.mlp.gate.weight", "router"], ["model.layers.0.mlp.experts.127.up_proj.weight", "up"], ["model.layers.0.mlp.shared_experts.gate_proj.weight", "gate"],

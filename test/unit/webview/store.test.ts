@@ -61,6 +61,7 @@ describe("the view's store", function () {
         return { done, failed: failed.length, cancelled };
       },
       stopAnalysis: () => inspection.stopAnalysis(),
+      searchTable: ({ key, text, limit }) => inspection.searchTable(key, text, limit),
       copy: ({ text }) => { copied.push(text); },
       remember: (kept) => { remembered.push(kept); },
       recall: () => state,
@@ -101,6 +102,17 @@ describe("the view's store", function () {
       return result?.statistics !== undefined && (shape.length < 2 || result.norms !== undefined);
     }));
     assert.equal(store.remark.value?.text, "The analysis is done.");
+  });
+
+  it("looks through a tokenizer that stays with the host", async () => {
+    start(join(root, "test/fixtures/gguf/tokenizer.gguf"));
+    await until(() => store.overview.value !== null);
+    assert.deepEqual(store.overview.value?.tables, ["tokenizer.ggml.tokens"]);
+    assert.deepEqual(await store.host.call("searchTable", { key: "tokenizer.ggml.tokens", text: "TOK49", limit: 2 }), {
+      matches: [{ index: 56, text: "tok49" }, { index: 497, text: "tok490" }],
+      total: 11,
+    });
+    await assert.rejects(store.host.call("searchTable", { key: "general.name", text: "x", limit: 2 }), /There is no list "general.name" in the metadata/);
   });
 
   it("goes back and forward through tabs and selections", async () => {
