@@ -2,8 +2,8 @@
 import type { GlobalUse } from "./pickle";
 import { PickleCall, PickleDict, PickleGlobal, PickleList, PickleSet, PickleTuple, type PickleValue } from "./pickle-values";
 
-/** Objects, and memo entries out of sequence. The pickle of half a million tensors makes 4 million. */
-const MAX_OBJECTS = 5_000_000;
+/** Objects, and memo entries out of sequence. The pickle of half a million tensors makes 3 million. */
+const MAX_OBJECTS = 4_000_000;
 
 /** Values on the stack and in containers together, of which most are small integers and shared strings. */
 const MAX_CELLS = 40_000_000;
@@ -90,26 +90,23 @@ export class PickleMachine {
 
   append(items: readonly PickleValue[]): void {
     const target = this.peek();
-    const list = target instanceof PickleList || target instanceof PickleCall ? target.items : this.refuse("appends to something that is no list");
-    for (const item of items) list.push(item);
+    if (!(target instanceof PickleList) && !(target instanceof PickleCall)) this.refuse("appends to something that is no list");
+    for (const item of items) target.append(item);
     this.grow(items.length);
   }
 
   setItems(items: readonly PickleValue[]): void {
     if (items.length % 2 !== 0) this.refuse("sets a key without a value");
     const target = this.peek();
-    const dict = target instanceof PickleDict ? target : target instanceof PickleCall ? target.entries : this.refuse("sets a key of something that is no dict");
-    for (let i = 0; i < items.length; i += 2) {
-      dict.keys.push(items[i]!);
-      dict.values.push(items[i + 1]!);
-    }
+    if (!(target instanceof PickleDict) && !(target instanceof PickleCall)) this.refuse("sets a key of something that is no dict");
+    for (let i = 0; i < items.length; i += 2) target.setItem(items[i]!, items[i + 1]!);
     this.grow(items.length);
   }
 
   addItems(items: readonly PickleValue[]): void {
     const target = this.peek();
     if (!(target instanceof PickleSet) && !(target instanceof PickleCall)) this.refuse("adds to something that is no set");
-    for (const item of items) target.items.push(item);
+    for (const item of items) target.append(item);
     this.grow(items.length);
   }
 

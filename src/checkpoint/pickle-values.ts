@@ -11,6 +11,10 @@ export class PickleBytes {
 
 export class PickleList {
   readonly items: PickleValue[] = [];
+
+  append(item: PickleValue): void {
+    this.items.push(item);
+  }
 }
 
 export class PickleTuple {
@@ -20,13 +24,24 @@ export class PickleTuple {
 /** A set or a frozenset. */
 export class PickleSet {
   constructor(readonly items: PickleValue[] = []) {}
+
+  append(item: PickleValue): void {
+    this.items.push(item);
+  }
 }
 
 export class PickleDict {
   /** In the order of insertion; a key may come again, and then the later value counts. */
   readonly keys: PickleValue[] = [];
   readonly values: PickleValue[] = [];
+
+  setItem(key: PickleValue, value: PickleValue): void {
+    this.keys.push(key);
+    this.values.push(value);
+  }
 }
+
+const NOTHING: readonly PickleValue[] = [];
 
 /** A class or function, by its name. */
 export class PickleGlobal {
@@ -38,12 +53,28 @@ export class PickleGlobal {
 export class PickleCall {
   /** `BUILD`'s argument. */
   state: PickleValue | undefined;
-  /** What was appended to it, when it is a list's subclass. */
-  readonly items: PickleValue[] = [];
-  /** What was set in it, when it is a dict's subclass. */
-  readonly entries = new PickleDict();
+  private appended: PickleValue[] | undefined;
+  private set: PickleDict | undefined;
 
   constructor(readonly callee: PickleValue, readonly args: readonly PickleValue[]) {}
+
+  /** What was appended to it, when it is a list's subclass. */
+  get items(): readonly PickleValue[] {
+    return this.appended ?? NOTHING;
+  }
+
+  /** What was set in it, when it is a dict's subclass. */
+  get entries(): PickleDict | undefined {
+    return this.set;
+  }
+
+  append(item: PickleValue): void {
+    (this.appended ??= []).push(item);
+  }
+
+  setItem(key: PickleValue, value: PickleValue): void {
+    (this.set ??= new PickleDict()).setItem(key, value);
+  }
 }
 
 /** A reference to something outside the pickle. */

@@ -39,6 +39,8 @@ export function readPickle(bytes: Uint8Array, options: PickleOptions): Unpickled
   return new PickleReader(bytes, options).read();
 }
 
+const EMPTY_TUPLE = new PickleTuple([]);
+
 class PickleReader {
   private readonly bytes: Buffer;
   private readonly machine: PickleMachine;
@@ -80,7 +82,7 @@ class PickleReader {
       case 0x72: return machine.put(this.unsigned32());
       case 0x94: return machine.memoize();
       // Containers.
-      case 0x29: return machine.make(new PickleTuple([]));
+      case 0x29: return machine.push(EMPTY_TUPLE);
       case 0x74: return machine.make(new PickleTuple(machine.popMark()));
       case 0x85: return machine.tuple(1);
       case 0x86: return machine.tuple(2);

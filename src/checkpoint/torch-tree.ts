@@ -151,15 +151,14 @@ export class TorchTreeWalk {
 
   private contents(call: PickleCall, path: string | null, inside: Inside): void {
     this.items(call.items, path, inside);
-    this.dict(call.entries, path, inside);
+    if (call.entries !== undefined) this.dict(call.entries, path, inside);
   }
 
   private pairs(items: readonly PickleValue[], path: string | null, inside: Inside): void {
     const dict = new PickleDict();
     for (const item of items) {
       if ((!(item instanceof PickleTuple) && !(item instanceof PickleList)) || item.items.length !== 2) return this.items(items, path, inside);
-      dict.keys.push(item.items[0]!);
-      dict.values.push(item.items[1]!);
+      dict.setItem(item.items[0]!, item.items[1]!);
     }
     this.dict(dict, path, inside);
   }
