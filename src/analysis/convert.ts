@@ -51,7 +51,9 @@ export async function convertedTensor(checkpoint: Checkpoint, tensor: Tensor, dt
   const { name, shape } = tensor;
   const file = checkpoint.files[tensor.file]!.path;
   if (tensor.expression === null && tensor.load === undefined) return copied(tensor, file);
-  const own = tensor.expression === null && isDecodable(tensor.dtype) ? tensor.dtype : await ownType(tensor, file, signal);
+  const stored = tensor.expression === null && isDecodable(tensor.dtype) ? tensor.dtype : await ownType(tensor, file, signal);
+  // An odd number of half bytes is nothing that safetensors has.
+  const own = stored === "F4" && tensor.parameters % 2 === 1 ? "F32" : stored;
   const written = dtype !== undefined && isFloating(own) ? dtype : own;
   return { name, dtype: written, shape, bytes: storedBytes(tensor, written, file), written, read: (later) => expressionOf(tensor, file, later) };
 }
@@ -69,7 +71,8 @@ function copied(tensor: Tensor, file: string): OutputTensor {
 /** The tensor's own type when safetensors has it, else F32. */
 async function ownType(tensor: Tensor, file: string, signal: AbortSignal | undefined): Promise<Dtype> {
   const stored = storedType(await expressionOf(tensor, file, signal));
-  if (stored !== null) return stored;
+  // Narrow integers, say, are read as wider ones.
+  if (stored !== null) return isDecodable(tensor.dtype) ? stored : "F32";
   // Values that are computed (scaled, dequantised) are of no stored type: narrow ones would lose what the scale is for.
   return tensor.dtype === "F64" || tensor.dtype === "F16" || tensor.dtype === "BF16" ? tensor.dtype : "F32";
 }
