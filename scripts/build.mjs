@@ -1,6 +1,6 @@
 // Builds everything: `node scripts/build.mjs [--no-engine] [--tests] [--watch]`.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
@@ -18,6 +18,15 @@ const node = { ...common, platform: "node", target: "node20", format: "cjs", ext
 /** @type {import("esbuild").BuildOptions[]} */
 const builds = [
   { ...node, entryPoints: { extension: "src/workbench/extension.ts" }, outdir: "dist" },
+  // A thread of its own for the HDF5 library, an ES module: it finds itself by import.meta.url. Its licence asks to go with it.
+  {
+    ...node,
+    format: "esm",
+    entryPoints: { "hdf5-worker": "src/checkpoint/hdf5-worker.ts" },
+    outdir: "dist",
+    outExtension: { ".js": ".mjs" },
+    banner: { js: `/*!\n${readFileSync("node_modules/h5wasm/LICENSE.txt", "utf8").replaceAll("*/", "* /")}\n*/` },
+  },
   { ...node, entryPoints: { cli: "src/cli/main.ts" }, outdir: "dist", banner: { js: "#!/usr/bin/env node" } },
   {
     ...common,

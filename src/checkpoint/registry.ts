@@ -4,6 +4,8 @@ import { CheckpointError, type Checkpoint, type CheckpointFormat, type SourceOpe
 import { LocalFiles } from "./file-source";
 import { checkpointIn } from "./folder";
 import { gguf } from "./gguf";
+import { hdf5 } from "./hdf5";
+import { keras } from "./keras";
 import { msgpack } from "./msgpack";
 import { npy } from "./npy";
 import { npz } from "./npz";
@@ -13,7 +15,7 @@ import { safetensorsIndex } from "./safetensors-index";
 import { torch } from "./torch";
 import { torchIndex } from "./torch-index";
 
-export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx, torch, torchIndex];
+export const formats: readonly CheckpointFormat[] = [safetensorsIndex, safetensors, gguf, npy, npz, msgpack, onnx, torch, torchIndex, hdf5, keras];
 
 /** The format that reads a file of this name. */
 export function formatOf(path: string): CheckpointFormat | undefined {
