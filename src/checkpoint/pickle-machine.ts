@@ -1,12 +1,24 @@
 /** The stack machine that pickles are programs for, with records for results and bounds on how many it makes. */
 import type { GlobalUse } from "./pickle";
+import { grouped } from "./quote";
 import { PickleCall, PickleDict, PickleGlobal, PickleList, PickleSet, PickleTuple, type PickleValue } from "./pickle-values";
 
 /** Objects, and memo entries out of sequence. The pickle of half a million tensors makes 3 million. */
 const MAX_OBJECTS = 4_000_000;
 
-/** Values on the stack and in containers together, of which most are small integers and shared strings. */
-const MAX_CELLS = 40_000_000;
+/** Of small pickles: what writers make takes more bytes than this for each object beyond the first half million. */
+const FREE_OBJECTS = 500_000;
+const BYTES_PER_OBJECT = 8;
+
+/** Containers being filled in each other. */
+const MAX_MARKS = 100_000;
+
+/** Memo entries out of sequence. */
+const MAX_SPARSE = 500_000;
+
+/** Values in containers and in the memo, and those on the stack at one time. */
+const MAX_CELLS = 10_000_000;
+const MAX_STACK = 4_000_000;
 
 /** torch's way to rebuild a tensor of a subclass: `(function, type, arguments, state)`. */
 const REBUILD_FROM_TYPE = /^torch\._tensor\._rebuild_from_type(?:_v2)?$/;
@@ -21,17 +33,25 @@ export class PickleMachine {
   private objects = 0;
   private cells = 0;
 
-  /** @param refuse throws, naming the place; the message goes on from what the pickle is called. */
-  constructor(private readonly refuse: (message: string) => never) {}
+  private readonly maxObjects: number;
+
+  /**
+   * @param bytes of the pickle at most.
+   * @param refuse throws, naming the place; the message goes on from what the pickle is called.
+   */
+  constructor(bytes: number, private readonly refuse: (message: string) => never) {
+    this.maxObjects = Math.min(MAX_OBJECTS, FREE_OBJECTS + Math.floor(bytes / BYTES_PER_OBJECT));
+  }
 
   push(value: PickleValue): void {
-    if (++this.cells > MAX_CELLS) this.refuse(`holds more than ${MAX_CELLS.toLocaleString("en-US")} values`);
+    // Each mark's values are a stack of their own, and marks are counted.
+    if (this.stack.length === MAX_STACK) this.refuse(`puts more than ${grouped(MAX_STACK)} values on its stack`);
     this.stack.push(value);
   }
 
   /** Counts an object that was made. */
   counted<T extends PickleValue>(value: T): T {
-    if (++this.objects > MAX_OBJECTS) this.refuse(`describes more than ${MAX_OBJECTS.toLocaleString("en-US")} objects`);
+    if (++this.objects > this.maxObjects) this.refuse(`describes more than ${grouped(this.maxObjects)} objects`);
     return value;
   }
 
@@ -59,8 +79,8 @@ export class PickleMachine {
   }
 
   mark(): void {
-    if (++this.cells > MAX_CELLS) this.refuse("sets too many marks");
-    this.counted(null);
+    if (this.marks.length === MAX_MARKS) this.refuse(`sets more than ${grouped(MAX_MARKS)} marks in each other`);
+    this.grow(this.stack.length);
     this.marks.push(this.stack);
     this.stack = [];
   }
@@ -69,6 +89,7 @@ export class PickleMachine {
   popMark(): PickleValue[] {
     const items = this.stack;
     this.stack = this.marks.pop() ?? this.refuse("takes values back to a mark that was never set");
+    this.grow(-this.stack.length);
     return items;
   }
 
@@ -91,7 +112,7 @@ export class PickleMachine {
   append(items: readonly PickleValue[]): void {
     const target = this.peek();
     if (!(target instanceof PickleList) && !(target instanceof PickleCall)) this.refuse("appends to something that is no list");
-    for (const item of items) target.append(item);
+    target.append(items);
     this.grow(items.length);
   }
 
@@ -99,14 +120,14 @@ export class PickleMachine {
     if (items.length % 2 !== 0) this.refuse("sets a key without a value");
     const target = this.peek();
     if (!(target instanceof PickleDict) && !(target instanceof PickleCall)) this.refuse("sets a key of something that is no dict");
-    for (let i = 0; i < items.length; i += 2) target.setItem(items[i]!, items[i + 1]!);
+    target.setItems(items);
     this.grow(items.length);
   }
 
   addItems(items: readonly PickleValue[]): void {
     const target = this.peek();
     if (!(target instanceof PickleSet) && !(target instanceof PickleCall)) this.refuse("adds to something that is no set");
-    for (const item of items) target.append(item);
+    target.append(items);
     this.grow(items.length);
   }
 
@@ -160,7 +181,7 @@ export class PickleMachine {
       this.grow(1);
     } else {
       this.sparseMemo.set(place, value);
-      this.counted(null);
+      if (this.sparseMemo.size > MAX_SPARSE) this.refuse(`puts more than ${grouped(MAX_SPARSE)} values into its memo out of sequence`);
     }
   }
 
@@ -186,7 +207,7 @@ export class PickleMachine {
 
   private grow(cells: number): void {
     this.cells += cells;
-    if (this.cells > MAX_CELLS) this.refuse(`holds more than ${MAX_CELLS.toLocaleString("en-US")} values`);
+    if (this.cells > MAX_CELLS) this.refuse(`holds more than ${grouped(MAX_CELLS)} values`);
   }
 
   private underflow(): never {

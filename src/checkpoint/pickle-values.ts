@@ -9,11 +9,18 @@ export class PickleBytes {
   constructor(readonly bytes: Uint8Array) {}
 }
 
-export class PickleList {
-  readonly items: PickleValue[] = [];
+/** What containers hold before anything is put into them: most stay small, and there may be millions. */
+const NOTHING: readonly PickleValue[] = [];
 
-  append(item: PickleValue): void {
-    this.items.push(item);
+export class PickleList {
+  private held: PickleValue[] | undefined;
+
+  get items(): readonly PickleValue[] {
+    return this.held ?? NOTHING;
+  }
+
+  append(items: readonly PickleValue[]): void {
+    this.held = appended(this.held, items);
   }
 }
 
@@ -23,25 +30,43 @@ export class PickleTuple {
 
 /** A set or a frozenset. */
 export class PickleSet {
-  constructor(readonly items: PickleValue[] = []) {}
+  constructor(private held?: PickleValue[]) {}
 
-  append(item: PickleValue): void {
-    this.items.push(item);
+  get items(): readonly PickleValue[] {
+    return this.held ?? NOTHING;
+  }
+
+  append(items: readonly PickleValue[]): void {
+    this.held = appended(this.held, items);
   }
 }
 
 export class PickleDict {
-  /** In the order of insertion; a key may come again, and then the later value counts. */
-  readonly keys: PickleValue[] = [];
-  readonly values: PickleValue[] = [];
+  private heldKeys: PickleValue[] | undefined;
+  private heldValues: PickleValue[] | undefined;
 
-  setItem(key: PickleValue, value: PickleValue): void {
-    this.keys.push(key);
-    this.values.push(value);
+  /** In the order of insertion; a key may come again, and then the later value counts. */
+  get keys(): readonly PickleValue[] {
+    return this.heldKeys ?? NOTHING;
+  }
+
+  get values(): readonly PickleValue[] {
+    return this.heldValues ?? NOTHING;
+  }
+
+  /** @param items key, value, key, value … */
+  setItems(items: readonly PickleValue[]): void {
+    this.heldKeys = appended(this.heldKeys, items.filter((_, i) => i % 2 === 0));
+    this.heldValues = appended(this.heldValues, items.filter((_, i) => i % 2 === 1));
   }
 }
 
-const NOTHING: readonly PickleValue[] = [];
+/** Arrays that grow by one at a time keep room for more; the first items are most often all of them. */
+function appended(held: PickleValue[] | undefined, items: readonly PickleValue[]): PickleValue[] {
+  if (held === undefined) return items.slice();
+  for (const item of items) held.push(item);
+  return held;
+}
 
 /** A class or function, by its name. */
 export class PickleGlobal {
@@ -53,27 +78,27 @@ export class PickleGlobal {
 export class PickleCall {
   /** `BUILD`'s argument. */
   state: PickleValue | undefined;
-  private appended: PickleValue[] | undefined;
-  private set: PickleDict | undefined;
+  private list: PickleList | undefined;
+  private dict: PickleDict | undefined;
 
   constructor(readonly callee: PickleValue, readonly args: readonly PickleValue[]) {}
 
   /** What was appended to it, when it is a list's subclass. */
   get items(): readonly PickleValue[] {
-    return this.appended ?? NOTHING;
+    return this.list?.items ?? NOTHING;
   }
 
   /** What was set in it, when it is a dict's subclass. */
   get entries(): PickleDict | undefined {
-    return this.set;
+    return this.dict;
   }
 
-  append(item: PickleValue): void {
-    (this.appended ??= []).push(item);
+  append(items: readonly PickleValue[]): void {
+    (this.list ??= new PickleList()).append(items);
   }
 
-  setItem(key: PickleValue, value: PickleValue): void {
-    (this.set ??= new PickleDict()).setItem(key, value);
+  setItems(items: readonly PickleValue[]): void {
+    (this.dict ??= new PickleDict()).setItems(items);
   }
 }
 

@@ -51,7 +51,7 @@ class PickleReader {
 
   constructor(bytes: Uint8Array, private readonly options: PickleOptions) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.machine = new PickleMachine((message) => this.refuse(message));
+    this.machine = new PickleMachine(bytes.length, (message) => this.refuse(message));
   }
 
   read(): Unpickled {
@@ -97,7 +97,7 @@ class PickleReader {
       case 0x75: return machine.setItems(machine.popMark());
       case 0x8f: return machine.make(new PickleSet());
       case 0x90: return machine.addItems(machine.popMark());
-      case 0x91: return machine.make(new PickleSet([...machine.popMark()]));
+      case 0x91: return machine.make(new PickleSet(machine.popMark()));
       // Globals and calls.
       case 0x63: return machine.global(this.globalName(this.line(), this.line()));
       case 0x93: return this.stackGlobal();

@@ -158,7 +158,7 @@ export class TorchTreeWalk {
     const dict = new PickleDict();
     for (const item of items) {
       if ((!(item instanceof PickleTuple) && !(item instanceof PickleList)) || item.items.length !== 2) return this.items(items, path, inside);
-      dict.setItem(item.items[0]!, item.items[1]!);
+      dict.setItems(item.items);
     }
     this.dict(dict, path, inside);
   }
