@@ -66,6 +66,6 @@ describe("other formats", () => {
     const box = await window.dialogPath(/\.safetensors$/);
     await box.fill(workspace.path("unsafe/safe.safetensors"));
     await window.page.locator(".quick-input-widget").getByRole("button", { name: "OK" }).click();
-    await window.poll("the converted file", async () => (existsSync(workspace.path("unsafe/safe.safetensors")) ? true : undefined));
+    await window.poll("the converted file", () => Promise.resolve(existsSync(workspace.path("unsafe/safe.safetensors")) ? true : undefined));
   });
 });
