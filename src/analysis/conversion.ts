@@ -10,8 +10,8 @@ import { writeSafetensors } from "./write-safetensors";
 export interface ConversionRequest {
   /** A file, an index or a folder. */
   path: string;
-  /** The model that the adapter at `path` was trained on. */
-  base?: string;
+  /** The model that the adapter at `path` was trained on; for ΔW several, of an adapter of a U-Net and its text encoders. */
+  bases?: readonly string[];
   /** Each update ΔW by itself rather than the merged weights. */
   delta?: boolean;
   /** Takes the place of every floating-point type; `"F32"` for ΔW when it is absent. */
@@ -31,21 +31,24 @@ export interface Conversion {
  * @throws CheckpointError when something cannot be opened, decoded, or merged.
  */
 export async function planConversion(request: ConversionRequest, sources: SourceOpener, signal?: AbortSignal): Promise<Conversion> {
-  const { path, dtype, delta = false } = request;
+  const { path, dtype, delta = false, bases: named = [] } = request;
   const select = request.select ?? ((tensors) => tensors.map((_, i) => i));
   const checkpoint = await openCheckpoint(path, sources);
-  if (request.base === undefined && !delta) {
+  if (named.length === 0 && !delta) {
     const tensors = await convertedTensors(checkpoint, select(checkpoint.tensors), dtype, signal);
     return { output: { tensors, metadata: metadataOf(checkpoint) }, inputs: checkpoint.files };
   }
-  const base = request.base === undefined ? undefined : await openCheckpoint(request.base, sources);
-  const adapter = await readAdapter(checkpoint, sources, base === undefined ? {} : { base });
+  const bases = [];
+  for (const base of named) bases.push(await openCheckpoint(base, sources));
+  const adapter = await readAdapter(checkpoint, sources, { base: bases });
   if (adapter === null) throw new CheckpointError("usage", "this is not an adapter, so there is nothing to merge into a base model", checkpoint.path);
-  const inputs = [...checkpoint.files, ...(base?.files ?? [])];
+  const inputs = [checkpoint, ...bases].flatMap(({ files }) => files);
+  const [base, another] = bases;
   if (delta || base === undefined) {
     const tensors: OutputTensor[] = deltaTensors(adapter, checkpoint.path, dtype);
     return { output: { tensors: select(tensors).map((i) => tensors[i]!), metadata: { format: "pt" } }, inputs };
   }
+  if (another !== undefined) throw new CheckpointError("usage", "updates are added to one base model at a time", another.path);
   const tensors = await mergedTensors(adapter, checkpoint.path, base, select(base.tensors), dtype, signal);
   return { output: { tensors, metadata: metadataOf(base) }, inputs };
 }

@@ -33,7 +33,7 @@ export const convert: Command = {
     output: { value: "required", short: "o", usage: "-o OUT.safetensors", meaning: "the file to write; one that is there is replaced" },
     tensor: { value: "required", many: true, usage: "--tensor GLOB", meaning: "only these tensors: a name, a glob (*, **, ?, {a,b}) or a /regular expression/" },
     dtype: { value: "required", usage: "--dtype TYPE", meaning: `type of floating-point tensors: ${FLOATING_TYPES.join(", ")}; default: their own` },
-    base: { value: "required", usage: "--base BASE", meaning: "FILE is an adapter: write BASE with its updates added" },
+    base: { value: "required", many: true, usage: "--base BASE", meaning: "FILE is an adapter: write BASE with its updates added" },
     delta: { value: "none", usage: "--delta", meaning: "FILE is an adapter: write each update ΔW by itself, in F32" },
   },
   async run(args, { json, signal, log, write: print }) {
@@ -43,11 +43,10 @@ export const convert: Command = {
     const [out] = args.values("output");
     if (out === undefined || out === "") throw new UsageError("convert needs -o OUT.safetensors: the file to write");
     const dtype = dtypeOf(args);
-    const [base] = args.values("base");
     const select = selector(args.values("tensor"));
     const begun = performance.now();
     const conversion = await planConversion(
-      { path: file, select, delta: args.has("delta"), ...(base === undefined ? {} : { base }), ...(dtype === undefined ? {} : { dtype }) },
+      { path: file, select, delta: args.has("delta"), bases: args.values("base"), ...(dtype === undefined ? {} : { dtype }) },
       new LocalFiles(),
       signal,
     );

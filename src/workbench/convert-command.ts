@@ -86,7 +86,7 @@ async function whatToWrite(file: string): Promise<ConversionRequest | undefined>
   const delta = picked.choice === "delta";
   if (delta && adapter.modules.every(({ delta: known, refused }) => known !== null || refused !== undefined)) return { path: file, delta };
   const base = await chooseBase(adapter.baseName, file);
-  return base === undefined ? undefined : { path: file, base, delta };
+  return base === undefined ? undefined : { path: file, bases: [base], delta };
 }
 
 async function chooseBase(name: string | null, adapter: string): Promise<string | undefined> {
@@ -102,9 +102,9 @@ async function chooseBase(name: string | null, adapter: string): Promise<string 
 }
 
 /** Beside the input, with another ending; never the input's own name. */
-function proposedName({ path: file, base, delta }: ConversionRequest): string {
+function proposedName({ path: file, bases, delta }: ConversionRequest): string {
   const name = path.basename(file).replace(/(?:\.(?:safetensors|bin))?\.index\.json$|\.pth\.tar$|\.[^.]+$/i, "");
-  const what = delta === true ? "-delta" : base === undefined ? "" : "-merged";
+  const what = delta === true ? "-delta" : bases === undefined ? "" : "-merged";
   const proposed = path.join(path.dirname(file), `${name}${what}.safetensors`);
   return proposed === file ? path.join(path.dirname(file), `${name}-converted.safetensors`) : proposed;
 }

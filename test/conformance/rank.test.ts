@@ -8,8 +8,10 @@ import { LocalFiles } from "../../src/checkpoint/file-source";
 import { openCheckpoint } from "../../src/checkpoint/registry";
 import type { RankModule } from "../../src/protocol/rank";
 import { toNumber } from "../../src/protocol/results";
+import { EngineClient } from "../../src/engine/client";
+import { bundledEngine } from "../../src/engine/locate";
 import { EvaluatedEngine } from "../evaluated-engine";
-import { fixtures } from "../files";
+import { fixtures, root } from "../files";
 
 interface Numbers {
   delta_norm: number;
@@ -44,7 +46,7 @@ const sources = new LocalFiles();
 const UNKNOWN = new Set(["randlora-no-projection", "unilora-no-indices", "lora-moe-per-expert"]);
 
 /** Runs the comparison of every reference adapter on an engine. */
-export function comparesRanks(engine: () => Engine): void {
+function comparesRanks(engine: () => Engine): void {
   for (const name of cases.map((entry) => entry.case)) {
     for (const file of readdirSync(join(folder, name)).filter((each) => /^expect.*\.json$/.test(each))) {
       const expected = JSON.parse(readFileSync(join(folder, name, file), "utf8")) as Expected;
@@ -100,4 +102,11 @@ function near(found: number, wanted: number, tolerance: number, what = ""): void
 
 describe("rank usage conformance", () => {
   describe("by the independent evaluator", () => comparesRanks(() => new EvaluatedEngine()));
+
+  describe("by the engine", () => {
+    let client: EngineClient;
+    before(async () => { client = await EngineClient.start(bundledEngine(join(root, "dist"))); });
+    after(() => client.dispose());
+    comparesRanks(() => client);
+  });
 });
