@@ -213,6 +213,28 @@ export interface ValuesResult {
   rows: Numeric[][];
 }
 
+/** Of a whole tensor of blocks; undefined for IQ1, IQ2 and IQ3, which store points of a grid. */
+export type BlockScalesParams = Tracked;
+export interface BlockScalesResult {
+  type: BlockType;
+  blocks: number;
+  /** One or more to a block. A scale is what neighbouring codes differ by; where they are not even, what the table is multiplied by. */
+  scales: number;
+  /** Scales equal to 0. */
+  zeros: number;
+  nonFinite: number;
+  /** Magnitudes of the other scales. */
+  min: Numeric;
+  max: Numeric;
+  /** Bin i covers from e(i) to e(i + 1), e(i) = 2^(minExponent + ⌊i/n⌋)·(1 + (i mod n)/n), n = binsPerOctave. */
+  histogram: { minExponent: number; binsPerOctave: number; counts: number[] };
+  /** Elements under the other scales, and those of them with the lowest and the highest code. */
+  codes: number;
+  lowest: number;
+  highest: number;
+  how: How;
+}
+
 export type HashParams = Tracked;
 export interface HashResult {
   /** BLAKE3 of the stored bytes of the elements, row-major, lower-case hex. */
@@ -242,6 +264,7 @@ export interface EngineRequests {
   spectrum: { params: SpectrumParams; result: SpectrumResult };
   picture: { params: PictureParams; result: PictureResult };
   values: { params: ValuesParams; result: ValuesResult };
+  blockScales: { params: BlockScalesParams; result: BlockScalesResult };
   hash: { params: HashParams; result: HashResult };
   write: { params: WriteParams; result: WriteResult };
   shutdown: { params: Record<string, never>; result: null };

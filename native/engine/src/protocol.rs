@@ -477,6 +477,48 @@ pub struct LogHistogram {
     pub positive: Vec<u64>,
 }
 
+/// Answer of `blockScales`: the scales of a tensor of quantised blocks, and codes at the ends of their range.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlockScalesResult {
+    /// Block type.
+    pub r#type: BlockType,
+    /// Number of blocks.
+    pub blocks: u64,
+    /// Number of scales: one or more to a block.
+    pub scales: u64,
+    /// Scales equal to 0.
+    pub zeros: u64,
+    /// NaN and infinite scales.
+    pub non_finite: u64,
+    /// Least magnitude of the other scales.
+    pub min: Numeric,
+    /// Greatest magnitude.
+    pub max: Numeric,
+    /// Magnitudes of the other scales.
+    pub histogram: OctaveHistogram,
+    /// Elements under the other scales.
+    pub codes: u64,
+    /// Those of them with the lowest code.
+    pub lowest: u64,
+    /// Those with the highest code.
+    pub highest: u64,
+    /// How it was computed.
+    pub how: How,
+}
+
+/// Bin i covers from e(i) to e(i + 1), e(i) = 2^(minExponent + ⌊i/n⌋)·(1 + (i mod n)/n), n = binsPerOctave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OctaveHistogram {
+    /// log2 of the lower end of the first bin.
+    pub min_exponent: i64,
+    /// Bins per factor of two.
+    pub bins_per_octave: u64,
+    /// Numbers in each bin.
+    pub counts: Vec<u64>,
+}
+
 /// Parameters of `norms`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{OFFSET, Random, TempFile, permute, reshape, slice};
 use proptest::prelude::*;
-use weight_loupe_engine::blocks;
+use weight_loupe_engine::blocks::{self, block_scales};
 use weight_loupe_engine::context::{CancelToken, Context};
 use weight_loupe_engine::error::Code;
 use weight_loupe_engine::hash::hash;
@@ -165,4 +165,50 @@ fn what_does_not_add_up_is_refused() {
     }
     let error = Tensor::open(&blocks(144, &[256]), Access::Random).unwrap_err();
     assert_eq!(error.code, Code::Io);
+}
+
+#[test]
+fn scales_and_saturated_codes_are_counted() {
+    // Q4_0: scales 2, −0.5 and 0; codes 0 (lowest) and 15 (highest) among 8.
+    let block = |d: f32, first: u8| {
+        let mut block = half::f16::from_f32(d).to_le_bytes().to_vec();
+        block.push(first);
+        block.extend([0x88; 15]);
+        block
+    };
+    let stored = [block(2.0, 0x0f), block(-0.5, 0xf8), block(0.0, 0xff)].concat();
+    let file = TempFile::new(&stored);
+    let path = file.path().display().to_string();
+    let r#type = BlockType::Q4_0;
+    let whole = Expression::Blocks { file: path, offset: 0, bytes: 54, r#type, shape: vec![3, 32] };
+    let cancel = CancelToken::default();
+    let context = Context::quiet(&cancel, 1);
+    let found = block_scales(&Tensor::open(&whole, Access::Sequential).unwrap(), &context).unwrap();
+    assert_eq!((found.blocks, found.scales, found.zeros, found.non_finite), (3, 3, 1, 0));
+    assert_eq!((found.min.to_f64(), found.max.to_f64()), (0.5, 2.0));
+    assert_eq!(found.histogram.min_exponent, -1);
+    assert_eq!(found.histogram.counts, [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+    assert_eq!((found.codes, found.lowest, found.highest), (64, 1, 2));
+    let part = Tensor::open(&slice(whole, 1, 0, 16), Access::Random).unwrap();
+    assert_eq!(block_scales(&part, &context).unwrap_err().code, Code::Undefined);
+}
+
+#[test]
+fn every_evenly_coded_type_has_scales() {
+    let cancel = CancelToken::default();
+    let context = Context::quiet(&cancel, 1);
+    for r#type in TYPES {
+        let (_file, stored, whole) = store(r#type, &[4, 512], 5);
+        let outcome = block_scales(&Tensor::open(&whole, Access::Sequential).unwrap(), &context);
+        if format!("{type:?}").starts_with("IQ") && !format!("{type:?}").starts_with("IQ4") {
+            assert_eq!(outcome.unwrap_err().code, Code::Undefined);
+            continue;
+        }
+        let found = outcome.unwrap();
+        assert_eq!(found.blocks as usize, stored.len() / r#type.bytes());
+        let counted: u64 = found.histogram.counts.iter().sum();
+        assert_eq!(counted + found.zeros + found.non_finite, found.scales, "{type:?}");
+        assert!(found.lowest + found.highest <= found.codes, "{type:?}");
+        assert!(found.lowest > 0 && found.highest > 0, "{type:?}: {found:?}");
+    }
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weight_loupe_engine::protocol::{
-    HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult, NormsParams, NormsResult,
-    PictureParams, PictureResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics, TensorParams,
-    ValuesParams, ValuesResult, WriteParams, WriteResult,
+    BlockScalesResult, HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult, NormsParams,
+    NormsResult, PictureParams, PictureResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics,
+    TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -68,6 +68,10 @@ fn messages_survive_a_round_trip() {
                 round_trip::<ValuesParams>(method, params);
                 round_trip::<ValuesResult>(method, result);
             }
+            "blockScales" => {
+                round_trip::<TensorParams>(method, params);
+                round_trip::<BlockScalesResult>(method, result);
+            }
             "hash" => {
                 round_trip::<TensorParams>(method, params);
                 round_trip::<HashResult>(method, result);
@@ -83,9 +87,19 @@ fn messages_survive_a_round_trip() {
             _ => panic!("the engine has no method {method:?}"),
         }
     }
-    for method in
-        ["initialize", "statistics", "histogram", "norms", "spectrum", "picture", "values", "hash", "write", "shutdown"]
-    {
+    for method in [
+        "initialize",
+        "statistics",
+        "histogram",
+        "norms",
+        "spectrum",
+        "picture",
+        "values",
+        "blockScales",
+        "hash",
+        "write",
+        "shutdown",
+    ] {
         assert!(seen.contains(&method), "no sample of {method}");
     }
 }

@@ -6,7 +6,10 @@ mod grids;
 mod iq;
 mod k_quants;
 mod legacy;
+mod scales;
 mod ternary;
+
+pub use scales::block_scales;
 
 use crate::protocol::BlockType;
 

@@ -14,7 +14,7 @@ use crate::protocol::{
 };
 use crate::source::Access;
 use crate::tensor::{self, Tensor};
-use crate::{hash, histogram, norms, picture, spectrum, statistics, values, write};
+use crate::{blocks, hash, histogram, norms, picture, spectrum, statistics, values, write};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -70,6 +70,11 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
                 norms::norms(tensor, points, context)
             })
+        }
+        "blockScales" => {
+            let TensorParams { tensor, progress_token } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, blocks::block_scales)
         }
         "hash" => {
             let TensorParams { tensor, progress_token } = super::parse(params)?;

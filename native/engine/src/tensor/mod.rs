@@ -126,6 +126,16 @@ impl Tensor {
         &self.source
     }
 
+    /// The type and number of blocks when the tensor is all of a range of blocks, in their order: they are the source's
+    /// bytes.
+    pub fn stored_blocks(&self) -> Option<(BlockType, u64)> {
+        let blocks = self.blocks?;
+        let elements = blocks.elements() as u64;
+        let contiguous = matches!(self.axes[..], [] | [Axis { stride: 1, .. }]);
+        let whole = contiguous && self.start == 0 && self.count % elements == 0;
+        whole.then_some((blocks, self.count / elements))
+    }
+
     /// Rows of the matrix view: the first axis; 1 for a scalar.
     pub fn rows(&self) -> u64 {
         self.shape.first().copied().unwrap_or(1)
