@@ -24,6 +24,12 @@ const RULES: Readonly<Record<string, readonly [title: string, meaning: string]>>
   "tensor-in-other-shard": ["Tensor in another shard", "The tensor is not where the index says; it is shown from where it is."],
   "tensor-in-two-shards": ["Tensor twice", "Two shards hold a tensor of this name; one copy is shown."],
   "tensor-not-in-index": ["Tensor not in the index", "Loaders that follow the index leave it out."],
+  "unsafe-global": ["Unsafe global", "Loading the file with torch.load(weights_only=False) runs or imports it; nothing of it is run here."],
+  "holds-code": ["Holds code", "torch.jit.load runs the code in a TorchScript archive when the model is called."],
+  "record-checksum": ["Wrong checksum", "torch does not check it; tools that look for unsafe pickles may stop at it."],
+  "second-pickle": ["Second pickle", "The archive holds another data.pkl than the one that torch reads."],
+  "repeated-name": ["Repeated name", "Keys joined by dots give two tensors one name; the later ones are numbered."],
+  "metadata-left-out": ["Metadata left out", "The file holds more numbers and texts than are shown."],
   "total-size": ["Wrong total size", "The index' total_size is not the sum of the tensors' bytes."],
 };
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { formats } from "../../../src/checkpoint/registry";
 import { healthFindings, suspicion, worstFirst, type TensorFacts } from "../../../src/analysis/health";
 import type { Tensor } from "../../../src/checkpoint/checkpoint";
 import type { AxisNorms, NormsResult, SpectrumResult } from "../../../src/engine/protocol";
@@ -194,7 +195,7 @@ describe("findings", () => {
     );
     const used = sources.flatMap((source) => [...source.matchAll(/(?:\brule: |\bid: |\bfinding\()"([a-z-]+)"/g)].map(([, id]) => id!));
     const documented = [...readFileSync(join(root, "docs", "health.md"), "utf8").matchAll(/^### (\S+)$/gm)].map(([, id]) => id!);
-    assert.deepEqual([...new Set(used)].filter((id) => id !== "safetensors" && !id.startsWith("safetensors-")).sort(), documented.sort());
+    assert.deepEqual([...new Set(used)].filter((id) => !formats.some((format) => format.id === id)).sort(), documented.sort());
     for (const id of documented) assert.notEqual(explainRule(id).meaning, "", id);
   });
 });
