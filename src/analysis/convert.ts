@@ -60,8 +60,8 @@ export async function convertedTensor(checkpoint: Checkpoint, tensor: Tensor, dt
 
 /** The stored bytes of a type that safetensors has and the engine does not decode. */
 function copied(tensor: Tensor, file: string): OutputTensor {
-  const { name, dtype, shape, bytes, offset, unreadable } = tensor;
-  if (offset === null || bitsOf(dtype) === undefined || storedBytes(tensor, dtype, file) !== bytes) {
+  const { name, dtype, shape, bytes, offset, verbatim, unreadable } = tensor;
+  if (verbatim !== true || offset === null || bitsOf(dtype) === undefined || storedBytes(tensor, dtype, file) !== bytes) {
     throw new CheckpointError("unsupported", `it cannot be converted: ${unreadable ?? "its values cannot be decoded"}`, file, { tensor: name });
   }
   const expression: Expression = { kind: "range", file, offset, bytes, dtype: "U8", shape: [bytes] };

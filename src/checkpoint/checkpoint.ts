@@ -55,6 +55,8 @@ export interface Tensor {
   offset: number | null;
   /** Other names of the same bytes. */
   sharedWith?: string[];
+  /** The bytes at `offset` are the elements, row-major and little endian, though the engine does not decode them. */
+  verbatim?: true;
   /** Why values cannot be decoded; then `expression` is null. */
   unreadable?: string;
   /** How the engine reads it; null when values cannot be decoded, or when `load` has to make them readable first. */

@@ -56,6 +56,7 @@ function tensorOf(entry: HeaderEntry, path: string, file: number, dataStart: num
   if (!isDecodable(dtype)) tensor.unreadable = `values of dtype ${bitsOf(dtype) === undefined ? quote(dtype) : dtype} cannot be decoded`;
   else if (shape.length > MAX_ENGINE_AXES) tensor.unreadable = `it has ${shape.length} axes; values are read for up to ${MAX_ENGINE_AXES}`;
   else tensor.expression = { kind: "range", file: path, offset, bytes, dtype, shape };
+  if (tensor.expression === null) tensor.verbatim = true;
   return tensor;
 }
 

@@ -61,8 +61,9 @@ export function tooManyAxes(shape: readonly number[]): string | undefined {
 export function tensorAt({ name, dtype, shape, parameters, bytes, file, path, offset, order, fortran }: Stored): Tensor {
   const tensor: Tensor = { name, dtype, shape, parameters, bytes, file, offset, expression: null };
   const unreadable = whyUnreadable(dtype, shape);
-  if (unreadable !== undefined || !isDecodable(dtype)) return { ...tensor, unreadable: unreadable! };
   const transposed = fortran === true && shape.length > 1;
+  const verbatim = !transposed && order === undefined;
+  if (unreadable !== undefined || !isDecodable(dtype)) return { ...tensor, unreadable: unreadable!, ...(verbatim ? { verbatim } : {}) };
   const range = { kind: "range" as const, file: path, offset, bytes, dtype, shape: transposed ? [...shape].reverse() : shape, ...(order === undefined ? {} : { order }) };
   return { ...tensor, expression: transposed ? { kind: "permute", of: range, axes: shape.map((_, i) => shape.length - 1 - i) } : range };
 }

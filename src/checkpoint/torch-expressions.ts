@@ -36,7 +36,8 @@ function tensorOf(name: string, tensor: TorchTensor, path: string, file: number)
   const { record, offset: storageOffset } = tensor.storage;
   const offset = isContiguous(tensor) && record.fileOffset !== null ? record.fileOffset + storageOffset + (parameters === 0 ? 0 : tensor.offset * dtype.bytes) : null;
   const unreadable = whyUnreadable(tensor);
-  if (unreadable !== null) return { ...bare, offset, unreadable };
+  const verbatim = offset !== null && !tensor.conjugated && !tensor.negated && !record.bigEndian && tensor.quantizer === undefined;
+  if (unreadable !== null) return { ...bare, offset, unreadable, ...(verbatim ? { verbatim } : {}) };
   if (record.fileOffset !== null) return { ...bare, offset, expression: valuesOf(tensor, path, record.fileOffset) };
   return { ...bare, load: async (signal) => valuesOf(tensor, await spooled(record, signal), 0) };
 }
