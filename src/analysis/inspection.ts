@@ -4,7 +4,7 @@
  */
 import path from "node:path";
 import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
-import type { Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
+import type { BlockScalesResult, Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
 import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode, type TableMatches } from "../protocol/inspect";
 import type { Finding, Statistics } from "../protocol/results";
 import { RpcError, toWireError } from "../protocol/rpc";
@@ -14,7 +14,7 @@ import { findDuplicates } from "./duplicates";
 import type { Engine } from "./engine";
 import { Events } from "./events";
 import { healthFindings, notAnalysed, suspicion, worstFirst } from "./health";
-import { hashJob, histogramJob, normsJob, spectrumJob, statisticsJob } from "./jobs";
+import { blockScalesJob, hashJob, histogramJob, normsJob, spectrumJob, statisticsJob } from "./jobs";
 import { KnownResults } from "./known";
 import { LiveCheckpoint, type LiveOptions } from "./live-checkpoint";
 import { viewAsMatrix } from "./matrix-view";
@@ -157,6 +157,12 @@ export class Inspection {
     const answer = await this.#compute.run(spectrumJob(expression, mode), file, scope, onProgress);
     keep({ tensor: index, spectrum: answer.value });
     return answer;
+  }
+
+  /** Scales of a tensor in quantised blocks, and its codes at the ends of their range. */
+  async blockScales(index: number, signal?: AbortSignal): Promise<BlockScalesResult> {
+    const { expression, file, scope } = await this.#subject(index, signal);
+    return (await this.#compute.run(blockScalesJob(expression), file, scope)).value;
   }
 
   async histogram(index: number, binning: Omit<HistogramParams, "tensor" | "progressToken">, signal?: AbortSignal): Promise<HistogramResult> {

@@ -8,7 +8,7 @@ import { flattened } from "./matrix-view";
 import { isReadable } from "./readable";
 
 /** The requests whose answers are worth keeping: small, and slow to make. */
-export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "hash";
+export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "blockScales" | "hash";
 export type JobResult<M extends JobMethod> = EngineRequests[M]["result"];
 
 export interface Job<M extends JobMethod = JobMethod> {
@@ -31,6 +31,10 @@ export function spectrumJob(tensor: Expression, mode: SpectrumMode): Job<"spectr
 
 export function histogramJob(params: Job<"histogram">["params"]): Job<"histogram"> {
   return { method: "histogram", params };
+}
+
+export function blockScalesJob(tensor: Expression): Job<"blockScales"> {
+  return { method: "blockScales", params: { tensor } };
 }
 
 export function hashJob(tensor: Expression): Job<"hash"> {

@@ -1,5 +1,5 @@
 /** The inspector: what its view may ask of the host, and what the host tells it. */
-import type { HistogramResult, NormsResult, PictureResult, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
+import type { BlockScalesResult, HistogramResult, NormsResult, PictureResult, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
 import type { Finding, Numeric, Statistics } from "./results";
 import type { WireError } from "./rpc";
 import type { TensorTable } from "./tensor-table";
@@ -107,6 +107,8 @@ export interface InspectHost {
   histogram(argument: { tensor: number; bins: number; binsPerDecade: number; range?: [number, number] }): HistogramResult;
   norms(argument: { tensor: number; points: number }): { value: NormsResult; fromCache: boolean; seconds: number };
   spectrum(argument: { tensor: number; mode: SpectrumMode }): { value: SpectrumResult; fromCache: boolean; seconds: number };
+  /** Of a tensor in quantised blocks. */
+  blockScales(argument: { tensor: number }): BlockScalesResult;
   picture(argument: { tensor: number; view: MatrixView; window: Window; height: number; width: number }): PictureResult;
   values(argument: { tensor: number; view: MatrixView; window: Window }): ValuesResult;
   /** Analyses all tensors (or those named), worst first; results arrive as `results`. Answers when it ends. */

@@ -99,6 +99,7 @@ export class InspectSession implements vscode.Disposable {
       histogram: async ({ tensor, ...shape }, signal) => (await inspection()).histogram(tensor, shape, signal),
       norms: async ({ tensor, points }, signal) => (await inspection()).norms(tensor, points, signal),
       spectrum: async ({ tensor, mode }, signal) => (await inspection()).spectrum(tensor, mode, signal),
+      blockScales: async ({ tensor }, signal) => (await inspection()).blockScales(tensor, signal),
       picture: async ({ tensor, view, window, height, width }, signal) => (await inspection()).picture(tensor, view, window, height, width, signal),
       values: async ({ tensor, view, window }, signal) => (await inspection()).values(tensor, view, window, signal),
       searchTable: async ({ key, text, limit }) => (await inspection()).searchTable(key, text, limit),

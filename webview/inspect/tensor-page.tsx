@@ -9,6 +9,7 @@ import { hasSpectrum, parametersOf, shapeText } from "./columns";
 import { describeResult } from "./how";
 import { loadSnippet } from "./snippet";
 import type { InspectStore } from "./store";
+import { BlockFigures, hasBlockScales } from "./tensor-page-blocks";
 import { DistributionPanel } from "./tensor-page-distribution";
 import { SpectrumFigures, StatisticsFigures } from "./tensor-page-figures";
 import { jobsOf } from "./tensor-page-jobs";
@@ -47,6 +48,7 @@ export function TensorPage({ store, tensor }: { store: InspectStore; tensor: num
       </div>
       <div class="tensor-figures">
         <StatisticsFigures store={store} statistics={result?.statistics} />
+        {hasBlockScales(row.dtype) && <BlockFigures store={store} tensor={tensor} />}
         {spectral && <SpectrumFigures store={store} spectrum={result?.spectrum} />}
       </div>
       <div class="tensor-strips">

@@ -66,7 +66,7 @@ describe("the view's store", function () {
       remember: (kept) => { remembered.push(kept); },
       recall: () => state,
       reload: () => inspection.reload(),
-      histogram: refuse, picture: refuse, values: refuse, duplicates: refuse, save: refuse, showLog: refuse,
+      histogram: refuse, blockScales: ({ tensor }, signal) => inspection.blockScales(tensor, signal), picture: refuse, values: refuse, duplicates: refuse, save: refuse, showLog: refuse,
       restartEngine: refuse, openAsText: refuse, openAsHex: refuse, openWholeModel: refuse,
     };
     view = connect<InspectView, InspectHost>(host, handlers);
@@ -102,6 +102,15 @@ describe("the view's store", function () {
       return result?.statistics !== undefined && (shape.length < 2 || result.norms !== undefined);
     }));
     assert.equal(store.remark.value?.text, "The analysis is done.");
+  });
+
+  it("has the scales of quantised blocks", async () => {
+    start(join(root, "test/fixtures/gguf/quants_simple.gguf"));
+    await until(() => store.overview.value !== null);
+    const { type, blocks, scales, zeros, histogram } = await store.host.call("blockScales", { tensor: tensor("blk.0.q8_0.weight") });
+    assert.deepEqual([type, blocks, scales, zeros], ["Q8_0", 12, 12, 1]);
+    assert.equal(histogram.counts.reduce((sum, count) => sum + count, 0), 11);
+    await assert.rejects(store.host.call("blockScales", { tensor: tensor("output_norm.weight") }), /Only a whole tensor of quantised blocks has block scales/);
   });
 
   it("looks through a tokenizer that stays with the host", async () => {
