@@ -14,10 +14,19 @@ export function pythonString(text: string): string {
   return `${literal}"`;
 }
 
-/** Loads tensors of one safetensors file as PyTorch tensors, reading only their bytes. */
+/** Loads tensors of one file, reading only their bytes: of safetensors as PyTorch tensors, of GGUF decoded to NumPy arrays. */
 export function loadSnippet(path: string, names: readonly string[]): string {
+  if (/\.gguf$/i.test(path)) return ggufSnippet(path, names);
   const open = `from safetensors import safe_open\n\nwith safe_open(${pythonString(path)}, framework="pt") as f:\n`;
   if (names.length === 1) return `${open}    tensor = f.get_tensor(${pythonString(names[0]!)})\n`;
   const list = names.map((name) => `        ${pythonString(name)},\n`).join("");
   return `${open}    tensors = {name: f.get_tensor(name) for name in [\n${list}    ]}\n`;
+}
+
+function ggufSnippet(path: string, names: readonly string[]): string {
+  const open = `from gguf import GGUFReader, dequantize\n\nstored = {t.name: t for t in GGUFReader(${pythonString(path)}).tensors}\n`;
+  const read = (name: string): string => `dequantize(stored[${name}].data, stored[${name}].tensor_type)`;
+  if (names.length === 1) return `${open}tensor = ${read(pythonString(names[0]!))}\n`;
+  const list = names.map((name) => `    ${pythonString(name)},\n`).join("");
+  return `${open}tensors = {name: ${read("name")} for name in [\n${list}]}\n`;
 }

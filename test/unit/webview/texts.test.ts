@@ -35,6 +35,10 @@ describe("Python snippets", () => {
       loadSnippet("/models/a.safetensors", ["w"]),
       'from safetensors import safe_open\n\nwith safe_open("/models/a.safetensors", framework="pt") as f:\n    tensor = f.get_tensor("w")\n',
     );
+    assert.equal(
+      loadSnippet("/models/a.gguf", ["w"]),
+      'from gguf import GGUFReader, dequantize\n\nstored = {t.name: t for t in GGUFReader("/models/a.gguf").tensors}\ntensor = dequantize(stored["w"].data, stored["w"].tensor_type)\n',
+    );
     assert.match(loadSnippet("a", ["v", "w"]), /for name in \[\n {8}"v",\n {8}"w",\n {4}\]\}/);
   });
 });
