@@ -2,7 +2,7 @@
  * The thread that runs the HDF5 library (h5wasm): one file, nothing else of the file system, bounded memory. A damaged file
  * may crash or stall it; whoever started it ends it then.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import * as h5wasm from "h5wasm";
 import { Hdf5Problem, listFile, type Library } from "./hdf5-listing";
@@ -47,14 +47,14 @@ interface FileSystem {
 }
 const EIO = 29;
 
-/** The library sees the one file, from `place.offset` on, and reads it when it asks. */
-function openFile(): h5wasm.File {
-  const file = openSync(place.path, "r");
+/** @throws Hdf5Problem when the file is another than the one that was listed. */
+function checkVersion(file: number): void {
   const { size, mtimeMs } = fstatSync(file);
-  if (size !== place.version.bytes || (place.version.modified !== undefined && mtimeMs !== place.version.modified)) {
-    closeSync(file);
-    throw new Hdf5Problem("the file changed while it was being read; open it again");
-  }
+  if (size !== place.version.bytes || (place.version.modified !== undefined && mtimeMs !== place.version.modified)) throw new Hdf5Problem("the file changed while it was being read; open it again");
+}
+
+/** The library sees the one file, from `place.offset` on, and reads it when it asks. */
+function openFile(file: number): h5wasm.File {
   const files = h5wasm.FS as unknown as FileSystem;
   const node = files.createFile("/", NAME.slice(1), {}, true, false);
   Object.defineProperty(node, "usedBytes", { get: () => place.bytes });
@@ -96,10 +96,13 @@ function writeDataset(file: h5wasm.File, library: Library, name: string, to: num
 async function main(): Promise<void> {
   limitMemory();
   const library = await h5wasm.ready;
+  let file: number | undefined;
   let opened: h5wasm.File | undefined;
   port.on("message", (request: Hdf5Request) => {
     try {
-      opened ??= openFile();
+      file ??= openSync(place.path, "r");
+      checkVersion(file);
+      opened ??= openFile(file);
       if (request.kind === "list") reply({ kind: "listed", listing: listFile(opened, library, alive) });
       else {
         writeDataset(opened, library, request.name, request.file);
