@@ -123,7 +123,13 @@ function complaints(claims: readonly Claim[]): string[][] {
   return found;
 }
 
-const OPTIONAL = new Set(["progressToken", "range", "k", "errorBound", "seed", "residuals", "flattenedFrom"]);
+const OPTIONAL = new Set(["progressToken", "range", "errorBound", "residuals", "flattenedFrom", "order"]);
+/** Optional in some objects and required in others: by a key that only the former have, its value, and the field. */
+const OPTIONAL_BESIDE = [["mode", "top", "k"], ["backend", null, "seed"], ["name", "clamp", "low"], ["name", "clamp", "high"]] as const;
+
+function isOptional(key: string, object: { [key: string]: Json }): boolean {
+  return OPTIONAL.has(key) || OPTIONAL_BESIDE.some(([beside, value, field]) => field === key && beside in object && (value === null || object[beside] === value));
+}
 
 /** `value` with a field added to one of its objects, or a required one removed, in each possible place. */
 function* mutants(value: Json): Generator<Json> {
@@ -132,7 +138,7 @@ function* mutants(value: Json): Generator<Json> {
   } else if (typeof value === "object" && value !== null) {
     yield { ...value, unknownField: 1 };
     for (const [key, child] of Object.entries(value)) {
-      if (!OPTIONAL.has(key)) yield Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
+      if (!isOptional(key, value)) yield Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
       for (const mutant of mutants(child)) yield { ...value, [key]: mutant };
     }
   }

@@ -4,9 +4,10 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use weight_loupe_engine::context::{CancelToken, Context};
 use weight_loupe_engine::error::{Code, Error};
+use weight_loupe_engine::numeric::Numeric;
 use weight_loupe_engine::protocol::{Expression, SpectrumMode, SpectrumResult};
 use weight_loupe_engine::source::Access;
-use weight_loupe_engine::spectrum::spectrum;
+use weight_loupe_engine::spectrum::{of_expression, spectrum};
 use weight_loupe_engine::tensor::Tensor;
 
 fn root() -> PathBuf {
@@ -129,4 +130,105 @@ fn zero_and_rank_one_matrices_have_spectra() {
     assert!((ones.stable_rank.to_f64() - 1.0).abs() < 1e-13);
     // Constant entries have no variance, so that everything stands out of the bulk.
     assert_eq!(ones.marchenko_pastur.edge.to_f64(), 0.0);
+}
+
+fn made(operation: Value, of: Vec<Expression>) -> Expression {
+    Expression::Compute { operation: serde_json::from_value(operation).expect("an operation"), of }
+}
+
+/// Values between −1 and 1.
+fn drawn(seed: u64, shape: &[u64]) -> Expression {
+    let uniform = serde_json::json!({
+        "name": "torchUniform", "seed": seed, "skip": 0, "low": -1, "high": 1, "dtype": "F32", "shape": shape
+    });
+    made(uniform, vec![])
+}
+
+#[test]
+fn thin_products_have_the_spectrum_of_what_they_make() {
+    let simple = |name: &str, of| made(serde_json::json!({ "name": name }), of);
+    let scale = |factor: f64, of| made(serde_json::json!({ "name": "scale", "factor": factor }), vec![of]);
+    let product = |seed: u64, [rows, inner, columns]: [u64; 3]| {
+        simple("product", vec![drawn(seed, &[rows, inner]), drawn(seed + 1, &[inner, columns])])
+    };
+    let permute = |of| Expression::Permute { of: Box::new(of), axes: vec![1, 0] };
+    let reshape = |of, shape: &[u64]| Expression::Reshape { of: Box::new(of), shape: shape.to_vec() };
+    let cases = [
+        product(1, [60, 4, 90]),
+        product(2, [90, 1, 60]),
+        scale(0.25, permute(scale(-3.0, product(3, [50, 8, 40])))),
+        reshape(scale(1e-3, product(4, [48, 5, 36])), &[48, 4, 3, 3]),
+        simple("add", vec![product(5, [70, 3, 64]), permute(product(7, [64, 6, 70]))]),
+        simple("subtract", vec![scale(2.0, product(5, [70, 3, 64])), product(9, [70, 5, 64])]),
+        simple("product", vec![simple("multiply", vec![drawn(11, &[80, 6]), drawn(12, &[6])]), drawn(13, &[6, 70])]),
+        // Rank 2 out of an inner dimension of 6.
+        simple("product", vec![drawn(20, &[50, 6]), product(21, [6, 2, 50])]),
+    ];
+    for expression in cases {
+        let cancel = CancelToken::default();
+        let context = Context::quiet(&cancel, 2);
+        let found = of_expression(&expression, SpectrumMode::Exact, None, &context).unwrap();
+        assert!(found.how.method.starts_with("QR of the factors"), "{}", found.how.method);
+        let dense = compute(&expression, SpectrumMode::Exact, None).unwrap();
+        assert_eq!(
+            (found.rows, found.columns, &found.flattened_from),
+            (dense.rows, dense.columns, &dense.flattened_from)
+        );
+        assert_eq!(found.singular_values.len(), dense.singular_values.len());
+        let largest = dense.singular_values[0];
+        for (value, expected) in found.singular_values.iter().zip(&dense.singular_values) {
+            assert!((value - expected).abs() <= 1e-13 * largest, "{value}, not {expected}, of {largest}");
+        }
+        assert_eq!(found.singular_values[found.singular_values.len() / 2], 0.0);
+        let close = |a: Numeric, b: Numeric, what: &str| {
+            let (Numeric::Float(a), Numeric::Float(b)) = (a, b) else { panic!("{what}") };
+            assert!((a - b).abs() <= 1e-12 * b.abs(), "{what}: {a}, not {b}");
+        };
+        close(found.frobenius_norm, dense.frobenius_norm, "‖W‖");
+        close(found.stable_rank, dense.stable_rank, "stable rank");
+        close(found.marchenko_pastur.edge, dense.marchenko_pastur.edge, "edge");
+        close(found.effective_rank, dense.effective_rank, "effective rank");
+        assert_eq!((found.matrix_rank, found.energy_rank), (dense.matrix_rank, dense.energy_rank));
+        let top = of_expression(&expression, SpectrumMode::Top, Some(3), &context).unwrap();
+        assert_eq!(top.singular_values, found.singular_values[..3]);
+    }
+}
+
+#[test]
+fn thick_products_and_other_expressions_are_formed() {
+    let simple = |name: &str, of| made(serde_json::json!({ "name": name }), of);
+    let slice = Expression::Slice { of: Box::new(drawn(5, &[30, 9])), axis: 0, start: 3, stop: 20 };
+    for expression in [
+        simple("product", vec![drawn(1, &[20, 10]), drawn(2, &[10, 20])]),
+        simple("multiply", vec![drawn(1, &[20, 10]), drawn(2, &[20, 10])]),
+        Expression::Slice {
+            of: Box::new(simple("product", vec![drawn(1, &[20, 2]), drawn(2, &[2, 20])])),
+            axis: 0,
+            start: 1,
+            stop: 9,
+        },
+        slice,
+    ] {
+        let cancel = CancelToken::default();
+        let context = Context::quiet(&cancel, 1);
+        let found = of_expression(&expression, SpectrumMode::Exact, None, &context).unwrap();
+        assert!(!found.how.method.contains("factors"), "{}", found.how.method);
+    }
+}
+
+#[test]
+fn a_product_of_zeros_or_of_infinities() {
+    let fill = |shape: [u64; 2], value: f64| {
+        made(serde_json::json!({ "name": "fill", "shape": shape, "value": value }), vec![])
+    };
+    let product = |left, right| made(serde_json::json!({ "name": "product" }), vec![left, right]);
+    let cancel = CancelToken::default();
+    let context = Context::quiet(&cancel, 1);
+    let zero = product(fill([20, 2], 0.0), drawn(1, &[2, 30]));
+    let found = of_expression(&zero, SpectrumMode::Exact, None, &context).unwrap();
+    assert_eq!((found.singular_values, found.matrix_rank), (vec![0.0; 20], 0));
+    let infinite = product(fill([20, 2], 1e200), fill([2, 30], 1e200));
+    assert_eq!(of_expression(&infinite, SpectrumMode::Exact, None, &context).unwrap_err().code, Code::Undefined);
+    let empty = product(fill([20, 0], 0.0), fill([0, 30], 0.0));
+    assert_eq!(of_expression(&empty, SpectrumMode::Exact, None, &context).unwrap().singular_values, [0.0; 20]);
 }

@@ -1,7 +1,9 @@
 //! Products and decompositions of whole matrices, row-major, in f64.
 
+use std::sync::Once;
+
 use faer::linalg::solvers::Solve;
-use faer::{Accum, Mat, MatMut, MatRef};
+use faer::{Accum, Mat, MatMut, MatRef, Par};
 
 use crate::control::{Control, Failure};
 use crate::dense::gemm;
@@ -119,8 +121,11 @@ pub fn inverse(matrix: &[f64], n: usize, control: &Control) -> Result<Option<Vec
     Ok(Some(row_major(factors.solve(Mat::<f64>::identity(n, n)).as_ref())))
 }
 
-/// The matrix, once it is known to be finite.
+/// The matrix, once it is known to be finite, ready for one of faer's decompositions. These run on one thread: on several
+/// their results differ in the last bits with the number of threads.
 fn checked<'a>(matrix: &'a [f64], rows: usize, columns: usize, control: &Control) -> Result<MatRef<'a, f64>, Failure> {
+    static ONE_THREAD: Once = Once::new();
+    ONE_THREAD.call_once(|| faer::set_global_parallelism(Par::Seq));
     control.check()?;
     let nan = matrix.iter().filter(|x| x.is_nan()).count();
     let infinite = matrix.iter().filter(|x| x.is_infinite()).count();

@@ -9,6 +9,7 @@ mod cache;
 mod decompositions;
 mod elementwise;
 mod evaluation;
+mod low_rank;
 mod memory;
 mod products;
 mod random;
@@ -20,7 +21,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use array::Array;
+pub(crate) use decompositions::{refused, with_control};
 use evaluation::Evaluation;
+pub use low_rank::{LowRank, low_rank};
 use memory::Reservation;
 
 use crate::context::Context;

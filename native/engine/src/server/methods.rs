@@ -25,24 +25,36 @@ pub struct Job {
     pub lane: Lane,
     expression: Expression,
     progress_token: Option<String>,
-    access: Access,
     compute: Compute,
 }
 
-type Compute = Box<dyn FnOnce(&Tensor, &Context) -> Result<Value> + Send>;
+type Compute = Box<dyn FnOnce(&Expression, &Context) -> Result<Value> + Send>;
 
 impl Job {
+    /// A job that works on the opened tensor.
     fn new<R: Serialize>(
         lane: Lane,
-        (expression, progress_token): (Expression, Option<String>),
+        request: (Expression, Option<String>),
         access: Access,
         compute: impl FnOnce(&Tensor, &Context) -> Result<R> + Send + 'static,
     ) -> Self {
-        let compute = Box::new(|tensor: &Tensor, context: &Context| {
-            let result = compute(tensor, context)?;
+        Self::unopened(lane, request, move |expression, context| {
+            let quiet = Context { progress: &|_, _| {}, ..*context };
+            compute(&Tensor::open_in(expression, access, &quiet)?, context)
+        })
+    }
+
+    /// A job that opens what it needs.
+    fn unopened<R: Serialize>(
+        lane: Lane,
+        (expression, progress_token): (Expression, Option<String>),
+        compute: impl FnOnce(&Expression, &Context) -> Result<R> + Send + 'static,
+    ) -> Self {
+        let compute = Box::new(|expression: &Expression, context: &Context| {
+            let result = compute(expression, context)?;
             Ok(serde_json::to_value(result).expect("plain data"))
         });
-        Self { lane, expression, progress_token, access, compute }
+        Self { lane, expression, progress_token, compute }
     }
 }
 
@@ -84,8 +96,8 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
         "spectrum" => {
             let SpectrumParams { tensor, progress_token, mode, k } = super::parse(params)?;
             let lane = if spectrum::is_small(stored_bytes(&tensor)) { Lane::Small } else { Lane::Large };
-            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
-                spectrum::spectrum(tensor, mode, k, context)
+            Job::unopened(lane, (tensor, progress_token), move |expression, context| {
+                spectrum::of_expression(expression, mode, k, context)
             })
         }
         "picture" => {
@@ -137,10 +149,9 @@ fn stored_bytes(expression: &Expression) -> u64 {
 pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> Result<Value> {
     let work = || {
         cancel.check()?;
-        let tensor = Tensor::open_in(&job.expression, job.access, &Context::quiet(cancel, threads))?;
         let reporter = Reporter::new(sender, job.progress_token);
         let progress = |done, total| reporter.report(done, total);
-        (job.compute)(&tensor, &Context { cancel, progress: &progress, threads })
+        (job.compute)(&job.expression, &Context { cancel, progress: &progress, threads })
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let reason =

@@ -20,6 +20,14 @@ use crate::error::{Error, Result};
 use crate::protocol::{BlockType, ByteOrder, Expression};
 use crate::source::{Access, Method, Source};
 
+/// Shape of the tensor that `expression` describes.
+///
+/// # Errors
+/// `InvalidParams` when it is inconsistent, `TooLarge`.
+pub fn shape_of(expression: &Expression) -> Result<Vec<u64>> {
+    Ok(lower(expression)?.shape)
+}
+
 /// Bytes of memory that computing `expression` takes; `None` when it is not computed.
 ///
 /// # Errors
