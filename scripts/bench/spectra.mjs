@@ -87,11 +87,12 @@ async function top(mine, python, file) {
   const size = 4096;
   writeSpiked(file, size);
   const request = { file, rows: size, columns: size, count: 1, k: 16 };
-  const full = await mine.ask({ ...request, what: "exact" });
-  const runs = [];
-  for (let round = 0; round < 3; round++) runs.push(await mine.ask({ ...request, what: "top" }));
-  runs.sort((a, b) => a.seconds - b.seconds);
-  const one = runs[1];
+  /** @type {any[][]} */
+  const runs = [[], []];
+  for (let round = 0; round < 3; round++) {
+    for (const [i, what] of ["exact", "top"].entries()) runs[i]?.push(await mine.ask({ ...request, what }));
+  }
+  const [full, one] = runs.map((list) => list.sort((a, b) => a.seconds - b.seconds)[1]);
   const answer = (await python.ask({ ...request, what: "top" })) ?? {};
   const worst = Math.max(...one.values.map((/** @type {number} */ value, /** @type {number} */ i) => Math.abs(value / full.values[i] - 1)));
   const svds = answer["scipy svds"];
