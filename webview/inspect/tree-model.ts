@@ -1,7 +1,7 @@
 /** What tree and table show: filter, folding, order and columns, kept over reloads. */
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 import { compilePattern, type Pattern } from "../../src/checkpoint/pattern";
-import { formatShape, plural } from "../ui/format";
+import { formatCount, formatShape, plural } from "../ui/format";
 import { columnById, type Column } from "./columns";
 import type { InspectStore, Selection } from "./store";
 import { initialExpansion, visibleRows, type RowOrder, type VisibleRow } from "./tree/visible-rows";
@@ -105,10 +105,12 @@ export function createTreeModel(store: InspectStore): TreeModel {
   });
 
   const shapeWidth = computed(() => {
+    const texts = new Set([tensorCount(store.rows.value.length)]);
     // Equal shapes are one array in the table, so that this looks at each once.
-    let longest = plural(store.rows.value.length, "tensor").length;
-    for (const shape of new Set(store.rows.value.map((row) => row.shape))) longest = Math.max(longest, formatShape(shape).length);
-    return Math.max(84, Math.min(190, 22 + digitWidth() * longest));
+    for (const shape of new Set(store.rows.value.map((row) => row.shape))) texts.add(formatShape(shape));
+    // Of thousands of shapes the longest tell enough.
+    const longest = [...texts].sort((one, other) => other.length - one.length).slice(0, 8);
+    return Math.max(84, Math.min(190, 20 + Math.max(...longest.map(textWidth))));
   });
 
   const order = computed<RowOrder | null>(() => {
@@ -193,12 +195,16 @@ export function createTreeModel(store: InspectStore): TreeModel {
   };
 }
 
-/** Pixels of a digit in the page's font. */
-function digitWidth(): number {
-  if (typeof document === "undefined") return 7;
-  const context = document.createElement("canvas").getContext("2d");
-  if (context === null) return 7;
+/** How many tensors a module holds, short enough for a narrow column. */
+export function tensorCount(count: number): string {
+  return count < 100_000 ? plural(count, "tensor") : `${formatCount(count)} tensors`;
+}
+
+/** Pixels of a text in the page's font. */
+function textWidth(text: string): number {
+  const context = typeof document === "undefined" ? null : document.createElement("canvas").getContext("2d");
+  if (context === null) return 7 * text.length;
   const { fontSize, fontFamily } = getComputedStyle(document.body);
   context.font = `${fontSize} ${fontFamily}`;
-  return context.measureText("0").width;
+  return context.measureText(text).width;
 }

@@ -12,7 +12,7 @@ import { rowMenu } from "./row-menu";
 import type { InspectStore, Selection } from "./store";
 import { selectionOf } from "./tree/selection";
 import type { TreeNode } from "./tree/tree";
-import type { TreeModel } from "./tree-model";
+import { tensorCount, type TreeModel } from "./tree-model";
 import { exactCell, ValueCell } from "./value-cell";
 
 const TEXT_COLUMNS = [
@@ -220,7 +220,7 @@ function LayerLine({ store, model, node }: { store: InspectStore; model: TreeMod
 
 function ShapeCell({ store, node }: { store: InspectStore; node: TreeNode }) {
   const rows = store.rows.value;
-  if (node.kind !== "tensor" && node.kind !== "folded") return <span class="muted">{plural(node.tensors.length, "tensor")}</span>;
+  if (node.kind !== "tensor" && node.kind !== "folded") return <span class="muted" title={plural(node.tensors.length, "tensor")}>{tensorCount(node.tensors.length)}</span>;
   const known = node.tensors.map((tensor) => rows[tensor]!).filter(hasShape);
   const shape = known[0]?.shape;
   if (shape === undefined) return <span class="muted">{ABSENT}</span>;
