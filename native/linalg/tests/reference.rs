@@ -169,6 +169,38 @@ fn prescribed_values() {
     assert!(deviation(&spectrum(&matrix, n, n), &expected) < 1e-14 * 10.0);
 }
 
+/// Diagonals between products of reflections, at sizes where every stage works on many blocks.
+#[test]
+fn prescribed_values_of_large_matrices() {
+    for (rows, columns) in [(1024, 1024), (1500, 1100), (700, 2300)] {
+        let short = rows.min(columns);
+        let expected: Vec<f64> = (0..short).map(|i| 10f64.powf(-7.0 * i as f64 / (short - 1) as f64)).collect();
+        let mut matrix = vec![0.0; rows * columns];
+        for (i, value) in expected.iter().enumerate() {
+            matrix[i * columns + i] = *value;
+        }
+        for seed in 1..=3 {
+            // Rows: A − 2u(uᵀA)/uᵀu; columns alike.
+            let u = uniform(seed, rows);
+            let mut sums = vec![0.0; columns];
+            for (row, weight) in matrix.chunks_exact(columns).zip(&u) {
+                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
+            }
+            let factor = 2.0 / u.iter().map(|x| x * x).sum::<f64>();
+            for (row, weight) in matrix.chunks_exact_mut(columns).zip(&u) {
+                row.iter_mut().zip(&sums).for_each(|(x, sum)| *x -= factor * weight * sum);
+            }
+            let v = uniform(seed + 10, columns);
+            let factor = 2.0 / v.iter().map(|x| x * x).sum::<f64>();
+            for row in matrix.chunks_exact_mut(columns) {
+                let along: f64 = row.iter().zip(&v).map(|(x, weight)| x * weight).sum();
+                row.iter_mut().zip(&v).for_each(|(x, weight)| *x -= factor * along * weight);
+            }
+        }
+        assert!(deviation(&spectrum(&matrix, rows, columns), &expected) < 1e-12, "{rows} × {columns}");
+    }
+}
+
 /// Values of matrices that make iterative methods stall or divide by zero.
 #[test]
 fn degenerate_matrices() {
