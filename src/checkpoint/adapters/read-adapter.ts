@@ -11,8 +11,8 @@ import { baseName } from "./peft-names";
 import { replacedTensors } from "./replaced-tensors";
 import { isFusedS2ft, s2ft } from "./s2ft";
 
-/** VB-LoRA and AdaLoRA list choices per module in it; a hundred times more than any of theirs. */
-const MAX_CONFIG_BYTES = 64 << 20;
+/** AdaLoRA and EVA list choices per module in it: tens of kilobytes for large models. */
+const MAX_CONFIG_BYTES = 4 << 20;
 
 /**
  * The adapter in `checkpoint`; null when it is a model of its own.
@@ -119,7 +119,7 @@ async function peftConfig(checkpoint: Checkpoint, sources: SourceOpener): Promis
   return readJsonObject(path, sources);
 }
 
-/** A JSON object in a file. @throws CheckpointError when it is none, or larger than 64 MiB. */
+/** A JSON object in a file. @throws CheckpointError when it is none, or larger than 4 MiB. */
 export async function readJsonObject(path: string, sources: SourceOpener): Promise<{ [key: string]: Json }> {
   const source = await sources.open(path);
   try {
