@@ -1,4 +1,5 @@
 /** The command line's entry: picks the command, and says how it ended. */
+import { setMaxListeners } from "node:events";
 import { version } from "../../package.json";
 import { parseArguments, UsageError, type OptionSpec } from "./arguments";
 import type { Command } from "./command";
@@ -28,6 +29,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const json = flags.includes("--json");
   const verbose = flags.includes("--verbose");
   const interrupt = new AbortController();
+  // Every request under way listens for Ctrl-C.
+  setMaxListeners(0, interrupt.signal);
   process.once("SIGINT", () => {
     interrupt.abort();
     setTimeout(() => process.exit(Exit.interrupted), GRACE_MS).unref();
