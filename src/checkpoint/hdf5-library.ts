@@ -62,10 +62,7 @@ export class Hdf5Library {
   }
 
   private start(): Worker {
-    // The library prints its own account of errors; the sentence we throw says enough.
     const worker = new Worker(workerFile(), { workerData: this.place, stdout: true, stderr: true, env: {}, execArgv: [], resourceLimits: { maxOldGenerationSizeMb: 192 } });
-    worker.stdout.resume();
-    worker.stderr.resume();
     // A thread that fails when nobody waits for it must not end the process.
     worker.on("error", () => undefined);
     return worker;
