@@ -3,9 +3,13 @@
  * dialogs, the clipboard and windows.
  */
 import path from "node:path";
-import type { Checkpoint, CheckpointFile, Tensor } from "../checkpoint/checkpoint";
+import { readAdapter } from "../checkpoint/adapters/read-adapter";
+import type { Checkpoint, CheckpointFile, SourceOpener, Tensor } from "../checkpoint/checkpoint";
+import { LocalFiles } from "../checkpoint/file-source";
+import { openCheckpoint } from "../checkpoint/registry";
 import type { BlockScalesResult, Expression, HistogramParams, HistogramResult, NormsResult, PictureResult, Progress, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
-import { NORM_POINTS, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode, type TableMatches } from "../protocol/inspect";
+import { NORM_POINTS, type AdapterSummary, type AnalysisPart, type CachedResult, type EngineStatus, type InspectView, type MatrixView, type Snapshot, type SpectrumMode, type TableMatches } from "../protocol/inspect";
+import type { RankUsage } from "../protocol/rank";
 import type { Finding, Statistics } from "../protocol/results";
 import { RpcError, toWireError } from "../protocol/rpc";
 import type { ResultCache } from "./cache";
@@ -19,12 +23,16 @@ import { KnownResults } from "./known";
 import { LiveCheckpoint, type LiveOptions } from "./live-checkpoint";
 import { viewAsMatrix } from "./matrix-view";
 import { overviewOf, tableOf } from "./overview";
+import { DEFAULT_ENERGY } from "../protocol/rank-suggestion";
+import { rankUsage } from "./rank-usage";
 import { expressionOf } from "./readable";
 import { Throttle } from "./throttle";
 import { analyseWholeModel, type WholeModelResult } from "./whole-model";
 
 export interface InspectionOptions extends Pick<LiveOptions, "path" | "open" | "patienceMs"> {
   engine: Engine;
+  /** What the checkpoint was opened with. Default: local files. */
+  sources?: SourceOpener;
   engineStatus?(): EngineStatus;
   cache?: ResultCache;
   /** False in Restricted Mode. */
@@ -64,6 +72,7 @@ export class Inspection {
   readonly #compute: Compute;
   readonly #events = new Events<InspectionEvents>();
   readonly #live: LiveCheckpoint;
+  readonly #sources: SourceOpener;
   #opened: Opened | null = null;
   #stop = new AbortController();
   #analysing: Promise<unknown> = Promise.resolve();
@@ -77,6 +86,7 @@ export class Inspection {
   /** Starts reading the headers; `checkpoint()` waits for that. */
   constructor(private readonly options: InspectionOptions) {
     this.path = options.path;
+    this.#sources = options.sources ?? new LocalFiles();
     this.#compute = new Compute(options.engine, options.cache);
     const { path, open, patienceMs } = options;
     this.#live = new LiveCheckpoint({ path, open, patienceMs, onRead: (checkpoint) => this.#adopt(checkpoint), onReread: () => this.#tellChanged() });
@@ -208,6 +218,24 @@ export class Inspection {
     opened.duplicates = await findDuplicates(opened.checkpoint.tensors, hash, CONCURRENCY);
     this.#tellFindings.request();
     return opened.duplicates;
+  }
+
+  /** What the checkpoint says of itself as an adapter; null when it is none. */
+  async adapter(): Promise<AdapterSummary | null> {
+    const { checkpoint } = await this.#open();
+    const adapter = await readAdapter(checkpoint, this.#sources);
+    if (adapter === null) return null;
+    const { type, baseName, modules, notMergeable } = adapter;
+    return { type, base: baseName, needsBase: modules.some((module) => module.needsBase === true), ...(notMergeable === undefined ? {} : { notMergeable }) };
+  }
+
+  /** Rank usage of an adapter. @param base path of the model it was trained on. */
+  async rankUsage(base: string | null, signal?: AbortSignal): Promise<RankUsage> {
+    const { checkpoint, lifetime } = await this.#open();
+    const scope = signal === undefined ? lifetime.signal : AbortSignal.any([signal, lifetime.signal]);
+    const bases = base === null ? [] : [await openCheckpoint(base, this.#sources)];
+    const usage = await rankUsage({ checkpoint, bases, sources: this.#sources, engine: this.options.engine, target: { energy: DEFAULT_ENERGY }, signal: scope });
+    return { path: this.path, ...usage };
   }
 
   /** Reads the headers again. When they cannot be read the structure stays as it was, and a finding says why. */

@@ -10,7 +10,7 @@ import type { RankModule, RankUsage } from "../protocol/rank";
 import { toNumber, type Finding } from "../protocol/results";
 import type { Engine } from "./engine";
 import { flattened } from "./matrix-view";
-import { carrying, suggestion, withSuggestions, type RankTarget } from "./rank-suggestion";
+import { carrying, suggestion, withSuggestions, type RankTarget } from "../protocol/rank-suggestion";
 
 export interface RankUsageOptions {
   checkpoint: Checkpoint;
@@ -72,6 +72,7 @@ export async function rankUsage(options: RankUsageOptions): Promise<Omit<RankUsa
   return {
     type: adapter?.type ?? "FULL",
     base: adapter?.baseName ?? bases[0]?.path ?? null,
+    rootScaled: settings.rootScaled,
     modules: suggested,
     suggestion: suggestion(suggested, settings.rootScaled),
     findings: [...findings, ...remarks(suggested, target)],

@@ -1,6 +1,6 @@
 /** `weight-loupe rank`: how much of an adapter's rank is used, and which ranks would do. */
 import { rankUsage } from "../analysis/rank-usage";
-import { DEFAULT_ENERGY, type RankTarget } from "../analysis/rank-suggestion";
+import { DEFAULT_ENERGY, type RankTarget } from "../protocol/rank-suggestion";
 import { Rate } from "../analysis/rate";
 import { LocalFiles } from "../checkpoint/file-source";
 import { openCheckpoint } from "../checkpoint/registry";

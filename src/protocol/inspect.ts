@@ -1,5 +1,6 @@
 /** The inspector: what its view may ask of the host, and what the host tells it. */
 import type { BlockScalesResult, HistogramResult, NormsResult, PictureResult, SpectrumResult, ValuesResult, Window } from "../engine/protocol";
+import type { RankUsage } from "./rank";
 import type { Finding, Numeric, Statistics } from "./results";
 import type { WireError } from "./rpc";
 import type { TensorTable } from "./tensor-table";
@@ -28,7 +29,7 @@ export interface Overview {
   trusted: boolean;
 }
 
-export type Tab = "overview" | "tensors" | "health" | "spectra" | "metadata";
+export type Tab = "overview" | "tensors" | "health" | "spectra" | "ranks" | "metadata";
 
 /** What the view keeps over a reload of the window; small and self-describing. Fields may be missing. */
 export interface ViewState {
@@ -99,6 +100,17 @@ export interface TableMatches {
   total: number;
 }
 
+/** What a checkpoint that is an adapter says of itself. */
+export interface AdapterSummary {
+  type: string;
+  /** The base model by the name that the adapter gives. */
+  base: string | null;
+  /** Some updates depend on the base's weights. */
+  needsBase: boolean;
+  /** Why there is no weight update at all. */
+  notMergeable?: string;
+}
+
 /** View → host. */
 export interface InspectHost {
   /** The handshake: the view is listening; answers with all it needs to draw. */
@@ -118,6 +130,12 @@ export interface InspectHost {
   searchTable(argument: { key: string; text: string; limit: number }): TableMatches;
   /** Content hashes of same-sized tensors; answers with groups of equal ones (indices). */
   duplicates(argument: Record<string, never>): { groups: number[][] };
+  /** Null when the checkpoint is no adapter. */
+  adapter(argument: Record<string, never>): AdapterSummary | null;
+  /** Rank usage of an adapter; `base` as `chooseBase` answered it. */
+  rankUsage(argument: { base: string | null }): RankUsage;
+  /** Asks for the base model; null when the user cancelled. */
+  chooseBase(argument: Record<string, never>): { path: string | null };
   /** Puts text on the clipboard. */
   copy(argument: { text: string }): void;
   /** Asks where, then writes. `base64` for binary content. Answers the path, or null when the user cancelled. */

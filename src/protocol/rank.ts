@@ -48,6 +48,8 @@ export interface RankUsage {
   type: string;
   /** The base as it was given, else as the adapter names it. */
   base: string | null;
+  /** Whether `scale` is α/√r (rank-stabilised LoRA) rather than α/r. */
+  rootScaled: boolean;
   /** In the adapter's order. */
   modules: RankModule[];
   suggestion: RankSuggestion;

@@ -89,7 +89,8 @@ async function whatToWrite(file: string): Promise<ConversionRequest | undefined>
   return base === undefined ? undefined : { path: file, bases: [base], delta };
 }
 
-async function chooseBase(name: string | null, adapter: string): Promise<string | undefined> {
+/** Asks for the model that an adapter was trained on: a file, or a folder with one model. @param name as the adapter gives it. */
+export async function chooseBase(name: string | null, adapter: string): Promise<string | undefined> {
   const [base] =
     (await vscode.window.showOpenDialog({
       title: name === null ? "The base model of the adapter" : `The base model of the adapter: ${name}`,

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import type { Inspection } from "../analysis/inspection";
 import type { AnalysisProgress, InspectHost, InspectView } from "../protocol/inspect";
 import { connect, type Handlers, type Remote } from "../protocol/rpc";
+import { chooseBase } from "./convert-command";
 import type { InspectDocument } from "./documents";
 import type { EngineService } from "./engine-service";
 import { inspectUri } from "./inspect-command";
@@ -110,6 +111,9 @@ export class InspectSession implements vscode.Disposable {
       },
       stopAnalysis: () => this.stopAnalysis(),
       duplicates: async (_, signal) => ({ groups: await (await inspection()).duplicates(signal) }),
+      adapter: async () => (await inspection()).adapter(),
+      rankUsage: async ({ base }, signal) => (await inspection()).rankUsage(base, signal),
+      chooseBase: async () => ({ path: (await chooseBase(null, uri.fsPath)) ?? null }),
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
       },

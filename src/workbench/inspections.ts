@@ -51,9 +51,11 @@ export class Inspections implements vscode.Disposable {
   #virtual(uri: vscode.Uri): Inspection {
     const message = `Values cannot be read: ${uri.scheme} files have no path on disk for the engine.`;
     const engine: Engine = { request: () => Promise.reject(new RpcError({ code: "unsupported", message })) };
+    const sources = virtualFiles(uri);
     return new Inspection({
       path: uri.path,
-      open: (file) => this.#read(file, openCheckpoint(file, virtualFiles(uri))),
+      open: (file) => this.#read(file, openCheckpoint(file, sources)),
+      sources,
       engine,
       engineStatus: () => ({ state: "missing", message }),
       trusted: () => vscode.workspace.isTrusted,

@@ -1,6 +1,6 @@
 /** The state of one inspector view, connected to its host. */
 import { batch, computed, effect, signal, type Signal } from "@preact/signals";
-import type { AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
+import type { AdapterSummary, AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
 import type { Finding, Severity } from "../../src/protocol/results";
 import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
 import { decodeTable, type TableRow } from "../../src/protocol/tensor-table";
@@ -33,6 +33,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   const loading = signal(true);
   const error = signal<WireError | null>(null);
   const overview = signal<Overview | null>(null);
+  const adapter = signal<AdapterSummary | null>(null);
   const rows = signal<readonly TableRow[]>([]);
   const modules = signal<Modules>(buildModules([]));
   const results = signal(new ResultMap<number, CachedResult>());
@@ -102,6 +103,16 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
       hovered.value = -1;
       if (restored) followNames(before);
     });
+    if (snapshot.status === "ready") askForAdapter(revision);
+  }
+
+  /** After the first drawing: it takes another file to know. */
+  function askForAdapter(asked: number): void {
+    host.call("adapter", {}).then(
+      (found) => { if (asked === revision) adapter.value = found; },
+      // One that cannot be read as an adapter is shown as the tensors it holds.
+      () => { if (asked === revision) adapter.value = null; },
+    );
   }
 
   /** Selection and comparison set keep their tensors by name. */
@@ -252,7 +263,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   });
 
   return {
-    host, loading, error, overview, rows, modules, results, values, findings, alarms, progress, engine,
+    host, loading, error, overview, adapter, rows, modules, results, values, findings, alarms, progress, engine,
     selection, canGoBack, canGoForward, tab, hovered, compared, status, remark,
     select, addResults, pageState, state, say,
     selectByName(name) {
@@ -305,7 +316,7 @@ function sameSelection(a: Selection, b: Selection): boolean {
   return b.kind === "model";
 }
 
-const TABS: readonly Tab[] = ["overview", "tensors", "health", "spectra", "metadata"];
+const TABS: readonly Tab[] = ["overview", "tensors", "health", "spectra", "ranks", "metadata"];
 function isTab(value: unknown): value is Tab {
   return (TABS as readonly unknown[]).includes(value);
 }

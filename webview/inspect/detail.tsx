@@ -7,6 +7,7 @@ import { GroupPage } from "./group-page";
 import { HealthPage } from "./health-page";
 import { MetadataPage } from "./metadata-page";
 import { OverviewPage } from "./overview-page";
+import { RankPage } from "./rank-page";
 import { SpectraPage } from "./spectra-page";
 import type { InspectStore } from "./store";
 import { TensorPage } from "./tensor-page";
@@ -29,6 +30,7 @@ function Page({ store, model }: { store: InspectStore; model: TreeModel }) {
     case "tensors": return <TensorsPage store={store} model={model} />;
     case "health": return <HealthPage store={store} />;
     case "spectra": return <SpectraPage store={store} />;
+    case "ranks": return <RankPage store={store} />;
     case "metadata": return <MetadataPage store={store} />;
     case "overview": break;
   }

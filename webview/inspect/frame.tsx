@@ -54,6 +54,7 @@ export function Frame({ store, commands }: { store: InspectStore; commands: Comm
       "g t": show("tensors"),
       "g h": show("health"),
       "g s": show("spectra"),
+      "g r": () => { if (store.adapter.peek() !== null) openTab(store, "ranks"); },
       "g m": show("metadata"),
       Escape: () => escape(store, () => { model.typed.value = ""; }, model.typed.peek() !== ""),
     });
@@ -67,6 +68,7 @@ export function Frame({ store, commands }: { store: InspectStore; commands: Comm
     { id: "tensors", label: "Tensors" },
     { id: "health", label: <>Health{errors > 0 && <span class="tab-count"> {errors}</span>}</> },
     { id: "spectra", label: "Spectra" },
+    ...(store.adapter.value === null ? [] : [{ id: "ranks" as const, label: "Ranks" }]),
     { id: "metadata", label: "Metadata" },
   ];
   return (

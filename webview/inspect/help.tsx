@@ -4,7 +4,7 @@ import { IconButton } from "../ui/button";
 const KEYS: readonly (readonly [heading: string, keys: readonly (readonly [keys: string, does: string])[]])[] = [
   ["Anywhere", [
     ["/", "filter the tree"],
-    ["g o · g t · g h · g s · g m", "Overview · Tensors · Health · Spectra · Metadata"],
+    ["g o · g t · g h · g s · g r · g m", "Overview · Tensors · Health · Spectra · Ranks (of an adapter) · Metadata"],
     ["Alt ← · Alt →", "back and forward through what was selected"],
     ["F6", "next region: strip, tree, detail, status line"],
     ["Esc", "clear the filter or the comparison; stop the analysis"],

@@ -1,6 +1,6 @@
 /** What the pages of the inspector share. `createStore` (in `create-store.ts`) connects it to the host. */
 import type { ReadonlySignal, Signal } from "@preact/signals";
-import type { AnalysisPart, AnalysisProgress, CachedResult, EngineStatus, InspectHost, Overview, Tab, ViewState } from "../../src/protocol/inspect";
+import type { AdapterSummary, AnalysisPart, AnalysisProgress, CachedResult, EngineStatus, InspectHost, Overview, Tab, ViewState } from "../../src/protocol/inspect";
 import type { Finding } from "../../src/protocol/results";
 import type { Remote, WireError } from "../../src/protocol/rpc";
 import type { TableRow } from "../../src/protocol/tensor-table";
@@ -16,6 +16,8 @@ export interface InspectStore {
   readonly host: Remote<InspectHost>;
   readonly error: ReadonlySignal<WireError | null>;
   readonly overview: ReadonlySignal<Overview | null>;
+  /** What the checkpoint says of itself as an adapter; null when it is none, or is not known to be one yet. */
+  readonly adapter: ReadonlySignal<AdapterSummary | null>;
   readonly rows: ReadonlySignal<readonly TableRow[]>;
   /** The module tree of all rows, for finding a group by its path. */
   readonly modules: ReadonlySignal<Modules>;

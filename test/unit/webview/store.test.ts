@@ -62,6 +62,9 @@ describe("the view's store", function () {
       },
       stopAnalysis: () => inspection.stopAnalysis(),
       searchTable: ({ key, text, limit }) => inspection.searchTable(key, text, limit),
+      adapter: () => inspection.adapter(),
+      rankUsage: ({ base }, signal) => inspection.rankUsage(base, signal),
+      chooseBase: refuse,
       copy: ({ text }) => { copied.push(text); },
       remember: (kept) => { remembered.push(kept); },
       recall: () => state,
@@ -122,6 +125,25 @@ describe("the view's store", function () {
       total: 11,
     });
     await assert.rejects(store.host.call("searchTable", { key: "general.name", text: "x", limit: 2 }), /There is no list "general.name" in the metadata/);
+  });
+
+  it("knows an adapter for one, and asks for its rank usage", async () => {
+    start(join(root, "test/fixtures/adapters/lora-under-used"));
+    await until(() => store.adapter.value !== null);
+    assert.deepEqual(store.adapter.value, { type: "LORA", base: "base/llama-32", needsBase: false });
+    const { modules, suggestion } = await store.host.call("rankUsage", { base: join(root, "test/fixtures/adapters/base/llama-32") });
+    assert.deepEqual(modules.map(({ rank, unused, suggestedRank }) => [rank, unused, suggestedRank]), [[12, 9, 3], [12, 9, 3], [12, 7, 4], [12, 7, 4]]);
+    assert.ok(modules.every(({ relativeNorm, perRankNorms }) => relativeNorm! > 0 && perRankNorms!.length === 12));
+    assert.ok(suggestion.parametersThen < suggestion.parametersNow);
+    await store.host.call("reload", {});
+    assert.equal(store.adapter.value?.type, "LORA");
+  });
+
+  it("does not take a model for an adapter", async () => {
+    start(LLAMA);
+    await until(() => store.overview.value !== null);
+    assert.equal(await store.host.call("adapter", {}), null);
+    assert.equal(store.adapter.value, null);
   });
 
   it("goes back and forward through tabs and selections", async () => {

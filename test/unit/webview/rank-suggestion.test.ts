@@ -1,7 +1,7 @@
 /** Choosing ranks: by energy, and by sharing a budget. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { allocate, carrying, energyRank, suggestion, withSuggestions } from "../../../src/analysis/rank-suggestion";
+import { allocate, carrying, energyRank, suggestion, withSuggestions } from "../../../src/protocol/rank-suggestion";
 import type { RankModule } from "../../../src/protocol/rank";
 
 const module = (name: string, singularValues: number[], more: Partial<RankModule> = {}): RankModule => ({

@@ -3,8 +3,8 @@
  * (Paischer et al., "Parameter Efficient Fine-tuning via Explained Variance Adaptation", arXiv 2410.07170), with the spectrum
  * of ΔW in the place of the activations'. Pure; runs in a browser.
  */
-import type { RankModule, RankSuggestion } from "../protocol/rank";
-import { toNumber } from "../protocol/results";
+import type { RankModule, RankSuggestion } from "./rank";
+import { toNumber } from "./results";
 
 /** What ranks are chosen by: the share of Σσ² to keep, or how many ranks there are in all. */
 export type RankTarget = { energy: number } | { budget: number };
