@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{TempFile, store};
 use serde_json::{Value, json};
+use weight_loupe_engine::protocol::{ENGINE_VERSION, PROTOCOL_VERSION};
 use weight_loupe_engine::tensor::Dtype;
 
 struct Engine {
@@ -111,19 +112,24 @@ fn huge() -> (TempFile, Value) {
 #[test]
 fn the_handshake_compares_versions() {
     let mut engine = Engine::start();
-    let answer = engine.call("initialize", initialize(1));
-    assert_eq!(answer["result"]["protocol"], 1);
+    let answer = engine.call("initialize", initialize(PROTOCOL_VERSION));
+    assert_eq!(answer["result"]["protocol"], PROTOCOL_VERSION);
     assert_eq!(answer["result"]["version"], env!("CARGO_PKG_VERSION"));
     let answer = engine.call("initialize", initialize(7));
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.contains("test 1.0 speaks protocol 7") && message.contains("speaks protocol 1"), "{message}");
+    assert!(
+        message.contains("test 1.0 speaks protocol 7")
+            && message.contains(&format!("speaks protocol {PROTOCOL_VERSION}")),
+        "{message}"
+    );
     assert_eq!(engine.end(), (Some(0), String::new()));
 }
 
 #[test]
 fn the_version_is_printed() {
     let output = Command::new(env!("CARGO_BIN_EXE_weight-loupe-engine")).arg("--version").output().unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "weight-loupe-engine 0.1.0 (protocol 1)\n");
+    let expected = format!("weight-loupe-engine {ENGINE_VERSION} (protocol {PROTOCOL_VERSION})\n");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }
 
 #[test]
@@ -132,7 +138,7 @@ fn bad_requests_are_answered_with_a_reason_and_the_next_one_works() {
     let (_file, tensor) = store(&1f32.to_le_bytes(), Dtype::F32, &[1]);
     let tensor = serde_json::to_value(tensor).unwrap();
     let mut deep = tensor.clone();
-    for _ in 0..40 {
+    for _ in 0..50 {
         deep = json!({ "kind": "reshape", "of": deep, "shape": [1] });
     }
     let short =
