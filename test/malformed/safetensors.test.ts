@@ -125,7 +125,7 @@ describe("malformed safetensors", () => {
     await assert.rejects(openCheckpoint(`${scratch.folder}/none.safetensors`), { code: "io", message: "there is no such file" });
     scratch.write("folder.safetensors/inner.txt", "");
     await assert.rejects(openCheckpoint(`${scratch.folder}/folder.safetensors`), { code: "usage", message: /the folder holds no checkpoint/ });
-    await assert.rejects(openCheckpoint(scratch.write("model.bin", "x")), { code: "unsupported" });
+    await assert.rejects(openCheckpoint(scratch.write("model.weights", "x")), { code: "unsupported" });
   });
 });
 

@@ -30,6 +30,12 @@ const RULES: Readonly<Record<string, readonly [title: string, meaning: string]>>
   "second-pickle": ["Second pickle", "The archive holds another data.pkl than the one that torch reads."],
   "repeated-name": ["Repeated name", "Keys joined by dots give two tensors one name; the later ones are numbered."],
   "metadata-left-out": ["Metadata left out", "The file holds more numbers and texts than are shown."],
+  "split-count": ["Wrong number of parts", "The file's name and its metadata disagree about how many parts the model has."],
+  "split-number": ["Wrong part", "A part's name and its metadata disagree about which part it is."],
+  "split-tensor-count": ["Wrong number of tensors", "The parts hold another number of tensors than the metadata says."],
+  "unused-rank": ["Unused rank", "Directions that carry no part of the update cost parameters for nothing."],
+  "weight-only-allocation": ["Allocated by weights only", "EVA itself looks at activations, which no checkpoint holds."],
+  "budget-not-spent": ["Budget not spent", "Fewer ranks would do than the budget allows."],
   "total-size": ["Wrong total size", "The index' total_size is not the sum of the tensors' bytes."],
 };
 

@@ -5,6 +5,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "nod
 import { join } from "node:path";
 import { headerOf, root, safetensorsBytes, Scratch, vectors } from "../../files";
 import { weightLoupe } from "./command-line";
+import { PROTOCOL_VERSION } from "../../../src/engine/protocol";
 
 interface ErrorDocument {
   error: { code: string; message: string; file: string; tensor?: string; offset?: number };
@@ -14,7 +15,7 @@ const MODEL = "examples/digits-cnn/base.safetensors";
 
 describe("bad usage", () => {
   const cases: [args: string[], line: string | RegExp][] = [
-    [[], "weight-loupe: no command is given: inspect, engine; see --help"],
+    [[], "weight-loupe: no command is given: inspect, convert, rank, engine; see --help"],
     [["merge", "x"], 'weight-loupe: there is no command "merge"; there are inspect, convert, rank, engine'],
     [["inspect"], "weight-loupe: inspect needs a FILE: a checkpoint, an index, or a folder with one model"],
     [["inspect", MODEL, "exact"], `weight-loupe: ${MODEL}: inspect takes one FILE; what is "exact"?`],
@@ -158,10 +159,10 @@ describe("engine", () => {
     assert.equal(status, 0);
     const document = JSON.parse(stdout) as { version: string; protocol: number; cpu: { features: string[]; threads: number }; gpu: unknown[] };
     assert.match(document.version, /^\d+\.\d+\.\d+$/);
-    assert.equal(document.protocol, 1);
+    assert.equal(document.protocol, PROTOCOL_VERSION);
     assert.ok(document.cpu.threads >= 1);
     assert.ok(Array.isArray(document.cpu.features) && Array.isArray(document.gpu));
-    assert.match((await weightLoupe(["engine"])).stdout, new RegExp(`^weight-loupe-engine ${document.version} \\(protocol 1\\)\n`));
+    assert.match((await weightLoupe(["engine"])).stdout, new RegExp(`^weight-loupe-engine ${document.version} \\(protocol ${PROTOCOL_VERSION}\\)\n`));
   });
 
   it("--version and --help", async () => {
