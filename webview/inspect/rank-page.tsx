@@ -85,6 +85,8 @@ function Usage({ store, usage }: { store: InspectStore; usage: RankUsage }) {
               <label><input type="number" min="1" step="1" value={budget.value} onInput={(event) => { budget.value = Math.max(1, Math.floor(Number(event.currentTarget.value)) || 1); }} /> ranks in all{allocated > 0 && <span class="muted">, {formatInteger(allocated)} now</span>}</label>
             )}
           </p>
+          {by.value === "budget" && <p class="muted">Shared by EVA's rule over the spectra of ΔW alone: EVA itself ranks directions of activations, which no checkpoint holds.</p>}
+          <RankBars modules={modules} />
           <Suggestion store={store} usage={usage} modules={modules} target={target} />
           {series.length > 0 && (
             <div class="rank-chart">
@@ -100,7 +102,6 @@ function Usage({ store, usage }: { store: InspectStore; usage: RankUsage }) {
               />
             </div>
           )}
-          <RankBars modules={modules} />
         </>
       )}
     </>
