@@ -226,7 +226,13 @@ export class Inspection {
     const adapter = await readAdapter(checkpoint, this.#sources);
     if (adapter === null) return null;
     const { type, baseName, modules, notMergeable } = adapter;
-    return { type, base: baseName, needsBase: modules.some((module) => module.needsBase === true), ...(notMergeable === undefined ? {} : { notMergeable }) };
+    return {
+      type,
+      base: baseName,
+      needsBase: modules.some((module) => module.needsBase === true),
+      ...(notMergeable === undefined ? {} : { notMergeable }),
+      modules: modules.map(({ tensor, type: kind, rank, scale, factors }) => ({ tensor, type: kind, rank, scale, factors })),
+    };
   }
 
   /** Rank usage of an adapter. @param base path of the model it was trained on. */

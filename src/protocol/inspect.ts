@@ -109,6 +109,19 @@ export interface AdapterSummary {
   needsBase: boolean;
   /** Why there is no weight update at all. */
   notMergeable?: string;
+  /** One per changed tensor of the base. */
+  modules: AdapterModuleSummary[];
+}
+
+/** What an adapter's tensors make together. */
+export interface AdapterModuleSummary {
+  /** The base's tensor that is changed. */
+  tensor: string;
+  type: string;
+  rank: number | null;
+  scale: number | null;
+  /** Indices of the adapter's tensors that make the update. */
+  factors: number[];
 }
 
 /** View → host. */

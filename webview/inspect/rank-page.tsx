@@ -11,6 +11,7 @@ import { LinePlot } from "../plots/line-plot";
 import type { PlotColumn } from "../plots/types";
 import { Button } from "../ui/button";
 import { formatInteger, formatNumber, formatShape, plural, visibleText } from "../ui/format";
+import { RANK_BASE, rankKey } from "./adapter-modules";
 import { FindingLine } from "./finding-line";
 import { describeHow } from "./how";
 import { JobMessage } from "./job-message";
@@ -20,8 +21,8 @@ import { jobsOf } from "./tensor-page-jobs";
 
 export function RankPage({ store }: { store: InspectStore }) {
   const adapter = store.adapter.value;
-  const base = store.pageState<string | null>("ranks.base", null);
-  const key = `ranks ${base.value ?? ""}`;
+  const base = store.pageState<string | null>(RANK_BASE, null);
+  const key = rankKey(base.value);
   const job = jobsOf(store).of(key).value;
   const compute = (): void => jobsOf(store).start<RankUsage>(key, (signal) => store.host.call("rankUsage", { base: base.peek() }, signal));
   const mergeable = adapter !== null && adapter.notMergeable === undefined;

@@ -7,6 +7,8 @@ import { Icon } from "../ui/icon";
 import { Menu, type MenuItem } from "../ui/menu";
 import { Name } from "../ui/name";
 import { Sparkline } from "../plots/sparkline";
+import { ModuleCell, UpdateNorm } from "./adapter-cells";
+import { moduleRows } from "./adapter-modules";
 import { columnById, COLUMNS, hasShape } from "./columns";
 import { rowMenu } from "./row-menu";
 import type { InspectStore, Selection } from "./store";
@@ -75,6 +77,8 @@ export function TreePane({ store, model, filterRef, gridRef }: {
     if (column.id === "shape") return <ShapeCell store={store} node={node} />;
     if (column.id === "dtype") return <DtypeCell store={store} node={node} />;
     const definition = columnById(column.id);
+    const update = column.id === "l2" ? moduleRows(store)(node) : null;
+    if (update !== null) return <UpdateNorm row={update} />;
     return definition === undefined ? null : <ValueCell store={store} column={definition} tensors={node.tensors} />;
   };
   const onKey = (key: string, index: number, columnId: string | null): boolean => {
@@ -220,6 +224,8 @@ function LayerLine({ store, model, node }: { store: InspectStore; model: TreeMod
 
 function ShapeCell({ store, node }: { store: InspectStore; node: TreeNode }) {
   const rows = store.rows.value;
+  const update = moduleRows(store)(node);
+  if (update !== null) return <ModuleCell row={update} />;
   if (node.kind !== "tensor" && node.kind !== "folded") return <span class="muted" title={plural(node.tensors.length, "tensor")}>{tensorCount(node.tensors.length)}</span>;
   const known = node.tensors.map((tensor) => rows[tensor]!).filter(hasShape);
   const shape = known[0]?.shape;
