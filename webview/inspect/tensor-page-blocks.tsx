@@ -27,7 +27,7 @@ export function BlockFigures({ store, tensor }: { store: InspectStore; tensor: n
   const job = jobsOf(store).of<BlockScalesResult>(key).value;
   const scales = job.state === "done" ? job.value : undefined;
   return (
-    <Figures store={store} title="block scales" figures={figuresOf(scales)} how={scales && describeHow(scales.how)}>
+    <Figures store={store} title="Block scales" figures={figuresOf(scales)} how={scales && describeHow(scales.how)}>
       {scales !== undefined ? <ScaleBars scales={scales} /> : (
         <JobMessage job={job} busy="Reading scales" onRetry={() => { jobsOf(store).stop(key); request(); }} onStop={() => jobsOf(store).stop(key)}
           idle={isSmall(row) ? undefined : { text: "Large tensor: read on request.", action: "Read it", run: request }} />
