@@ -119,11 +119,13 @@ export class Window {
       await row.click({ button: "right" });
       try {
         await item.waitFor({ timeout: 4000 });
+        if (!(await item.isEnabled())) throw new Error(`The menu entry ${String(title)} is disabled.`);
         break;
       } catch (error) {
-        // In a window just opened the extension's menu entries may not be known yet.
+        // In a window just opened the extension's menu entries, or whether the folder is trusted, may not be known yet.
         if (attempt === 4) throw error;
         await this.page.keyboard.press("Escape");
+        await this.page.waitForTimeout(500);
       }
     }
     // The menu ignores a release that follows its opening too closely.
@@ -156,11 +158,19 @@ export class Window {
     }
   }
 
-  /** The path field of VS Code's own file dialog, once it proposes what is asked for. */
-  async dialogPath(proposed: RegExp): Promise<Locator> {
-    const box = this.page.locator(".quick-input-widget:visible input").first();
+  /** Saves as `file` in VS Code's own file dialog, once that proposes what is asked for. */
+  async saveAs(proposed: RegExp, file: string): Promise<void> {
+    const dialog = this.page.locator(".quick-input-widget:visible");
+    const box = dialog.locator("input").first();
     await this.poll(`the file dialog to propose ${proposed.source}`, async () => ((await box.isVisible()) && proposed.test(await box.inputValue()) ? true : undefined));
-    return box;
+    await this.poll(`the file dialog to take ${file}`, async () => {
+      if (!(await box.isVisible())) return true;
+      // The dialog lists folders as one types and may write over what was typed meanwhile.
+      if ((await box.inputValue()) !== file) await box.fill(file, { timeout: 1000 }).catch(() => undefined);
+      else await dialog.getByRole("button", { name: "OK" }).click({ timeout: 1000 }).catch(() => undefined);
+      await this.page.waitForTimeout(400);
+      return undefined;
+    });
   }
 
   /** The page inside the visible custom editor, once it has drawn something. */

@@ -68,10 +68,7 @@ describe("in the inspector", () => {
     await window.analyse();
     await window.command("Weight Loupe: Export Report…");
     // The save dialog proposes a name beside the checkpoint.
-    const box = await window.dialogPath(/^\/.*\/checkpoint-1200\/.*\.html$/);
-    await box.fill(workspace.path("report.html"));
-    await window.page.getByRole("option", { name: "silero-vad" }).waitFor();
-    await window.page.locator(".quick-input-widget").getByRole("button", { name: "OK" }).click();
+    await window.saveAs(/^\/.*\/checkpoint-1200\/.*\.html$/, workspace.path("report.html"));
     await (await window.inspector()).getByText(/Saved .*report\.html/).first().waitFor();
     const report = readFileSync(workspace.path("report.html"), "utf8");
     for (const fact of ["LlamaForCausalLM", "<svg", "down_proj"]) assert.ok(report.includes(fact), fact);
