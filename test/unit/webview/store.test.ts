@@ -130,7 +130,13 @@ describe("the view's store", function () {
   it("knows an adapter for one, and asks for its rank usage", async () => {
     start(join(root, "test/fixtures/adapters/lora-under-used"));
     await until(() => store.adapter.value !== null);
-    assert.deepEqual(store.adapter.value, { type: "LORA", base: "base/llama-32", needsBase: false });
+    const { modules: factors, ...summary } = store.adapter.value!;
+    assert.deepEqual(summary, { type: "LORA", base: "base/llama-32", needsBase: false });
+    // Each pair of factors, A and B, makes one module of rank 12.
+    assert.deepEqual(factors.map(({ tensor, rank, factors: pair }) => [tensor, rank, pair]), [
+      ["model.layers.0.mlp.down_proj.weight", 12, [0, 1]], ["model.layers.0.self_attn.o_proj.weight", 12, [2, 3]],
+      ["model.layers.1.mlp.down_proj.weight", 12, [4, 5]], ["model.layers.1.self_attn.o_proj.weight", 12, [6, 7]],
+    ]);
     const { modules, suggestion } = await store.host.call("rankUsage", { base: join(root, "test/fixtures/adapters/base/llama-32") });
     assert.deepEqual(modules.map(({ rank, unused, suggestedRank }) => [rank, unused, suggestedRank]), [[12, 9, 3], [12, 9, 3], [12, 7, 4], [12, 7, 4]]);
     assert.ok(modules.every(({ relativeNorm, perRankNorms }) => relativeNorm! > 0 && perRankNorms!.length === 12));
