@@ -25,6 +25,8 @@ const KEEP_MS = 300;
 /** Open rows kept over a reload of the window. */
 const MOST_EXPANDED = 500;
 const REMARK_MS = 6000;
+/** After the first drawing: to know an adapter takes another file and a look at every name. */
+const ADAPTER_MS = 200;
 const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 const MODEL: Selection = { kind: "model" };
 
@@ -69,6 +71,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   let revision = -1;
   let restored = false;
   let remarkTimer: ReturnType<typeof setTimeout> | undefined;
+  let adapterTimer: ReturnType<typeof setTimeout> | undefined;
 
   const host = connect<InspectHost, InspectView>(options.port, {
     changed: (snapshot) => show(snapshot),
@@ -103,10 +106,13 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
       hovered.value = -1;
       if (restored) followNames(before);
     });
-    if (snapshot.status === "ready") askForAdapter(revision);
+    if (snapshot.status === "ready") {
+      clearTimeout(adapterTimer);
+      const asked = revision;
+      adapterTimer = setTimeout(() => askForAdapter(asked), ADAPTER_MS);
+    }
   }
 
-  /** After the first drawing: it takes another file to know. */
   function askForAdapter(asked: number): void {
     host.call("adapter", {}).then(
       (found) => { if (asked === revision) adapter.value = found; },
@@ -292,6 +298,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
       stopVisiting();
       stopKeeping();
       clearTimeout(keepTimer);
+      clearTimeout(adapterTimer);
       clearTimeout(remarkTimer);
       host.dispose();
     },
