@@ -35,9 +35,13 @@ async function start() {
   const folder = path.join(root, "examples");
   if (output("code", ["--version"]) !== null) {
     say(`Opening desktop VS Code on ${folder}.`);
-    const opener = path.join(cacheFolder("start"), "opener");
-    writeOpener(opener, files);
-    run("code", ["--new-window", `--extensionDevelopmentPath=${root}`, `--extensionDevelopmentPath=${opener}`, folder]);
+    const development = [root];
+    if (files.length > 0) {
+      const opener = path.join(cacheFolder("start"), "opener");
+      writeOpener(opener, files);
+      development.push(opener);
+    }
+    run("code", ["--new-window", ...development.map((source) => `--extensionDevelopmentPath=${source}`), folder]);
     return;
   }
   await serveAndOpen(folder);

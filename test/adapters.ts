@@ -1,4 +1,5 @@
 /** Adapters and bases made of numbers given in a test, without files. */
+import assert from "node:assert/strict";
 import type { AdapterModule } from "../src/checkpoint/adapters/adapter";
 import { readAdapter } from "../src/checkpoint/adapters/read-adapter";
 import type { Checkpoint, Tensor } from "../src/checkpoint/checkpoint";
@@ -24,6 +25,24 @@ export function randomTensor(shape: number[], seed: number): Values {
 /** The element at an index. */
 export function at({ shape, data }: Values, ...index: number[]): number {
   return data[index.reduce((flat, i, axis) => flat * shape[axis]! + i, 0)]!;
+}
+
+/** Every element is what `wanted` says of its index, within `tolerance` of 1 + its size. */
+export function assertElements(found: Values | undefined, shape: number[], wanted: (...index: number[]) => number, tolerance = 1e-9): void {
+  assert.deepEqual(found?.shape, shape);
+  const index = shape.map(() => 0);
+  for (const value of found.data) {
+    const expected = wanted(...index);
+    assert.ok(Math.abs(value - expected) <= tolerance * (1 + Math.abs(expected)), `[${index.join(", ")}] is ${value}, not ${expected}`);
+    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
+  }
+}
+
+/** Σ term(i) for i = 0 … count − 1. */
+export function sum(count: number, term: (i: number) => number): number {
+  let total = 0;
+  for (let i = 0; i < count; i++) total += term(i);
+  return total;
 }
 
 export type Tensors = Record<string, Values>;

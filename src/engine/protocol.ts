@@ -1,5 +1,5 @@
 /**
- * The engine's protocol: JSON-RPC 2.0 over stdio with LSP framing. This file and `native/engine/src/protocol.rs` say the
+ * The engine's protocol: JSON-RPC 2.0 over stdio with LSP framing. This file and `native/engine/src/protocol/` say the
  * same thing; `test/contract` sends every message both ways. Unknown fields are refused on both sides.
  *
  * Any request may be cancelled with `$/cancelRequest`; it is then answered with `ErrorCode.cancelled` at once.

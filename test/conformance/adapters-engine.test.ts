@@ -9,11 +9,13 @@ import { openCheckpoint } from "../../src/checkpoint/registry";
 import { EngineClient } from "../../src/engine/client";
 import { bundledEngine } from "../../src/engine/locate";
 import type { Expression } from "../../src/engine/protocol";
+import { evaluate } from "../expressions";
 import { fixtures, root } from "../files";
 
 interface Expected {
   base: string | Record<string, string>;
   file?: string;
+  base_names?: string;
   mergeable?: false;
   recoverable?: string;
   modules?: { tensor: string; singular_values?: number[]; delta_norm: number; experts?: unknown[] }[];
@@ -22,6 +24,8 @@ interface Expected {
 const folder = join(fixtures, "adapters");
 const { cases } = JSON.parse(readFileSync(join(folder, "index.json"), "utf8")) as { cases: { case: string }[] };
 const sources = new LocalFiles();
+/** Most elements that the engine answers with at once. */
+const WINDOW = 16_384;
 
 describe("adapter conformance through the engine", () => {
   let engine: EngineClient;
@@ -37,6 +41,18 @@ describe("adapter conformance through the engine", () => {
   };
   const l2 = async (tensor: Expression): Promise<number> => Number((await engine.request("statistics", { tensor })).l2);
 
+  async function valuesOf(tensor: Expression, shape: readonly number[]): Promise<number[]> {
+    const [rows = 1, ...rest] = shape;
+    const columns = rest.reduce((product, length) => product * length, 1);
+    const step = Math.max(1, Math.floor(WINDOW / columns));
+    const values: number[] = [];
+    for (let rowStart = 0; rowStart < rows; rowStart += step) {
+      const window = { rowStart, rowStop: Math.min(rows, rowStart + step), columnStart: 0, columnStop: columns };
+      values.push(...(await engine.request("values", { tensor, window })).rows.flat().map(Number));
+    }
+    return values;
+  }
+
   let compared = 0;
   for (const name of cases.map((entry) => entry.case).filter((each) => readdirSync(join(folder, each)).includes("expect.json"))) {
     it(name, async function () {
@@ -45,11 +61,23 @@ describe("adapter conformance through the engine", () => {
       if (expected.mergeable === false) return;
       const path = join(folder, name, ...(expected.file === undefined ? [] : [expected.file]));
       const base = await Promise.all((typeof expected.base === "string" ? [expected.base] : Object.values(expected.base)).map(baseOf));
-      const adapter = await readAdapter(await openCheckpoint(path), sources, { base });
-      const deltas = new Map((await openCheckpoint(join(folder, name, "delta.safetensors"))).tensors.map((tensor) => [tensor.name, tensor.expression!]));
-      for (const { tensor, delta } of adapter!.modules) {
+      const checkpoint = await openCheckpoint(path);
+      const adapter = await readAdapter(checkpoint, sources, { base });
+      const deltas = new Map((await openCheckpoint(join(folder, name, expected.base_names ?? "delta.safetensors"))).tensors.map((tensor) => [tensor.name, tensor.expression!]));
+      for (const { tensor, shape, delta, factors, refused } of adapter!.modules) {
+        if (delta === null) {
+          assert.match(refused ?? "", /./, tensor);
+          continue;
+        }
         const reference = deltas.get(tensor);
-        if (delta === null || reference === undefined) continue;
+        const found = await valuesOf(delta, shape);
+        // A module that was pruned to nothing has no reference update.
+        const data = reference === undefined ? new Float64Array(found.length) : evaluate(reference).data;
+        assert.equal(found.length, data.length, tensor);
+        const distance = Math.hypot(...found.map((value, i) => value - data[i]!));
+        const narrow = factors.some((index) => /^(?:BF16|F16)$/.test(checkpoint.tensors[index]?.dtype ?? ""));
+        assert.ok(distance <= (narrow ? 1e-2 : 1e-5) * Math.hypot(...data), `${tensor} differs by ${distance}`);
+        if (reference === undefined) continue;
         const norm = await l2(reference);
         const difference = await l2({ kind: "compute", operation: { name: "subtract" }, of: [delta, reference] });
         const tolerance = /bf16|f16/.test(name) ? 1e-2 : 1e-5;

@@ -8,8 +8,9 @@ import { openCheckpoint } from "../../src/checkpoint/registry";
 import { EngineClient } from "../../src/engine/client";
 import { bundledEngine } from "../../src/engine/locate";
 import type { Expression } from "../../src/engine/protocol";
-import { toNumber, type Numeric } from "../../src/protocol/results";
+import { toNumber } from "../../src/protocol/results";
 import { fixtures, root } from "../files";
+import { allValues, hashOfF32 } from "./values";
 
 export interface ExpectedTensor {
   name: string;
@@ -91,7 +92,7 @@ export function describeReferenceFiles(folder: string, atLeast: number, { expect
             continue;
           }
           assert.equal(unsupported, undefined, tensor.name);
-          const values = await allValues(engine, expression, tensor);
+          const values = await allValues(engine, tensor, expression);
           const shown = values.slice(0, 8);
           assert.deepEqual(shown.map(toNumber), first!.map(Number), tensor.name);
           for (const [j, value] of first!.entries()) if (typeof value === "string") assert.equal(String(shown[j]), value, tensor.name);
@@ -144,23 +145,4 @@ function evaluate(expression: Expression): Buffer {
       return inner.subarray(at * width, (at + 1) * width);
     }),
   );
-}
-
-/** Every value, row-major; empty tensors have none. */
-async function allValues(engine: EngineClient, expression: Expression, { shape, parameters }: Tensor): Promise<Numeric[]> {
-  if (parameters === 0) return [];
-  const rows = shape[0] ?? 1;
-  const window = { rowStart: 0, rowStop: rows, columnStart: 0, columnStop: parameters / rows };
-  return (await engine.request("values", { tensor: expression, window })).rows.flat();
-}
-
-/** SHA-256 of the values as little-endian f32, every NaN as 0x7fc00000. */
-function hashOfF32(values: readonly Numeric[]): string {
-  const bytes = Buffer.alloc(4 * values.length);
-  values.forEach((value, i) => {
-    const number = toNumber(value);
-    if (Number.isNaN(number)) bytes.writeUInt32LE(0x7fc00000, 4 * i);
-    else bytes.writeFloatLE(number, 4 * i);
-  });
-  return createHash("sha256").update(bytes).digest("hex");
 }

@@ -1,27 +1,11 @@
 /** Updates of adapters against their definitions, element by element, for shapes and options that the reference adapters leave out. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { at, randomTensor, readFamily, tensorOf, updateOf } from "../../adapters";
+import { assertElements, at, randomTensor, readFamily, sum, tensorOf, updateOf } from "../../adapters";
 import type { Values } from "../../expressions";
 
 const small = fc.integer({ min: 1, max: 5 });
 const seed = fc.nat(10_000);
-
-function close(found: Values, shape: number[], wanted: (...index: number[]) => number): void {
-  assert.deepEqual(found.shape, shape);
-  const index = shape.map(() => 0);
-  for (const value of found.data) {
-    const expected = wanted(...index);
-    assert.ok(Math.abs(value - expected) <= 1e-9 * (1 + Math.abs(expected)), `[${index.join(", ")}] is ${value}, not ${expected}`);
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
-  }
-}
-
-function sum(count: number, term: (i: number) => number): number {
-  let total = 0;
-  for (let i = 0; i < count; i++) total += term(i);
-  return total;
-}
 
 /** Σ_ij core[i, j, k, l]·left[i, p]·right[j, q]. */
 function tuckerAt(core: Values, left: Values, right: Values, p: number, q: number, k: number, l: number): number {
@@ -35,7 +19,7 @@ describe("updates of adapters", () => {
       "c.hada_t2": randomTensor([r, r, k, l], s + 3), "c.hada_w2_a": randomTensor([r, out], s + 4), "c.hada_w2_b": randomTensor([r, inputs], s + 5),
     };
     const half = (n: 1 | 2, ...[o, i, x, y]: number[]): number => tuckerAt(tensors[`c.hada_t${n}`], tensors[`c.hada_w${n}_a`], tensors[`c.hada_w${n}_b`], o!, i!, x!, y!);
-    close(await updateOf("LOHA", { alpha: 3 }, tensors), [out, inputs, k, l], (...index) => (3 / r) * half(1, ...index) * half(2, ...index));
+    assertElements(await updateOf("LOHA", { alpha: 3 }, tensors), [out, inputs, k, l], (...index) => (3 / r) * half(1, ...index) * half(2, ...index));
   }), { numRuns: 30 }));
 
   it("LoKr of linear layers and two-dimensional convolutions", () => fc.assert(fc.asyncProperty(fc.tuple(small, small, small, small), fc.array(small, { minLength: 2, maxLength: 2 }), fc.boolean(), seed, async ([a, b, c, d], points, linear, s) => {
@@ -43,7 +27,7 @@ describe("updates of adapters", () => {
     const w1 = randomTensor([a, c], s);
     const w2 = randomTensor([b, d, ...kernel], s + 1);
     const found = await updateOf("LOKR", { alpha: 6, r: 4, rank_pattern: { "other": 1, "c": 2 } }, { "m.c.lokr_w1": w1, "m.c.lokr_w2": w2 });
-    close(found, [a * b, c * d, ...kernel], (o, i, ...rest) => 3 * at(w1, Math.floor(o / b), Math.floor(i / d)) * at(w2, o % b, i % d, ...rest));
+    assertElements(found, [a * b, c * d, ...kernel], (o, i, ...rest) => 3 * at(w1, Math.floor(o / b), Math.floor(i / d)) * at(w2, o % b, i % d, ...rest));
   }), { numRuns: 40 }));
 
   it("LoKr of a one-dimensional convolution in Tucker form", () => fc.assert(fc.asyncProperty(small, small, small, small, small, small, seed, async (r, a, b, c, d, k, s) => {
@@ -51,7 +35,7 @@ describe("updates of adapters", () => {
     const [core, left, right] = [randomTensor([r, r, k, 1], s + 1), randomTensor([r, b], s + 2), randomTensor([r, d], s + 3)];
     const base = { "c.weight": tensorOf([a * b, c * d, k], () => 0) };
     const found = await updateOf("LOKR", { alpha: 5 }, { "c.lokr_w1": w1, "c.lokr_t2": core, "c.lokr_w2_a": left, "c.lokr_w2_b": right }, base);
-    close(found, [a * b, c * d, k], (o, i, x) => (5 / r) * at(w1, Math.floor(o / b), Math.floor(i / d)) * tuckerAt(core, left, right, o % b, i % d, x, 0));
+    assertElements(found, [a * b, c * d, k], (o, i, x) => (5 / r) * at(w1, Math.floor(o / b), Math.floor(i / d)) * tuckerAt(core, left, right, o % b, i % d, x, 0));
   }), { numRuns: 30 }));
 
   it("OFT: rotations keep the lengths of rows, and embeddings turn the other way", () => fc.assert(fc.asyncProperty(small, small, fc.integer({ min: 2, max: 5 }), seed, async (out, blocks, b, s) => {
@@ -64,7 +48,7 @@ describe("updates of adapters", () => {
     const length = (row: number, of: (i: number) => number): number => sum(inputs, (i) => of(row * inputs + i) ** 2);
     for (let row = 0; row < out; row++) assert.ok(Math.abs(length(row, (i) => weight.data[i]! + layer.data[i]!) - length(row, (i) => weight.data[i]!)) < 1e-9);
     const embedding = await updateOf("OFT", config, { "m.oft_embedding_R.weight": opposite }, { "m.weight": weight });
-    close(embedding, layer.shape, (o, i) => at(layer, o, i));
+    assertElements(embedding, layer.shape, (o, i) => at(layer, o, i));
   }), { numRuns: 30 }));
 
   it("OFT: the series comes to the exact rotation of −Q as its terms grow", async () => {
@@ -85,7 +69,7 @@ describe("updates of adapters", () => {
     const weight = randomTensor([out, 4, 2, 2], s + 2);
     const linear = await updateOf("BOFT", {}, { "m.boft_R": r, "m.boft_s": { ...scales, shape: [out, 1] } }, { "m.weight": { ...weight, shape: [out, 16] } });
     const convolution = await updateOf("BOFT", {}, { "m.boft_R": r, "m.boft_s": { ...scales, shape: [1, out] } }, { "m.weight": weight });
-    close(convolution, weight.shape, (o, i, y, x) => at(linear, o, 4 * i + 2 * y + x));
+    assertElements(convolution, weight.shape, (o, i, y, x) => at(linear, o, 4 * i + 2 * y + x));
     // Every factor is orthogonal: only the scales change the length of a row.
     for (let row = 0; row < out; row++) {
       const before = sum(16, (i) => at(weight, row, i >> 2, (i >> 1) & 1, i & 1) ** 2);
@@ -115,21 +99,21 @@ describe("updates of adapters", () => {
         for (let i = 0; i < n; i++) column[i] = turned[from[i]!]!;
       }
     }
-    close(found, [2, n], (o, i) => columns[o]![i]! - at(weight, o, i));
+    assertElements(found, [2, n], (o, i) => columns[o]![i]! - at(weight, o, i));
   }), { numRuns: 30 }));
 
   it("MiSS repeats its block over inputs and, narrower, over outputs", () => fc.assert(fc.asyncProperty(small, small, small, fc.integer({ min: 1, max: 17 }), seed, async (r, width, times, inputs, s) => {
     const out = width * times;
     const block = randomTensor([r, width], s);
     const found = await updateOf("MISS", { init_weights: "mini" }, { "m.miss_block": block }, { "m.weight": tensorOf([out, inputs], () => 7) });
-    close(found, [out, inputs], (o, i) => at(block, i % r, o % width));
+    assertElements(found, [out, inputs], (o, i) => at(block, i % r, o % width));
   }), { numRuns: 40 }));
 
   it("MiSS with blocks of its own for each row of blocks", () => fc.assert(fc.asyncProperty(small, small, small, seed, async (r, rows, columns, s) => {
     const blocks = randomTensor([rows, r, r], s);
     const weight = randomTensor([rows * r, columns * r], s + 1);
     const found = await updateOf("MISS", { init_weights: "bat" }, { "m.miss_block": blocks }, { "m.weight": weight });
-    close(found, weight.shape, (o, i) => at(blocks, Math.floor(o / r), o % r, i % r) + sum(r, (t) => at(weight, o, i - (i % r) + t) * at(blocks, Math.floor(o / r), t, i % r)));
+    assertElements(found, weight.shape, (o, i) => at(blocks, Math.floor(o / r), o % r, i % r) + sum(r, (t) => at(weight, o, i - (i % r) + t) * at(blocks, Math.floor(o / r), t, i % r)));
   }), { numRuns: 40 }));
 
   it("HRA applies its reflections one after the other", () => fc.assert(fc.asyncProperty(small, fc.integer({ min: 2, max: 6 }), small, fc.boolean(), seed, async (out, inputs, rank, orthonormal, s) => {
@@ -153,7 +137,7 @@ describe("updates of adapters", () => {
       for (let t = 0; t < inputs; t++) row[t]! -= 2 * overlap * vector[t]!;
     }
     const found = await updateOf("HRA", { apply_GS: orthonormal }, { "m.hra_u": u }, { "m.weight": weight });
-    close(found, weight.shape, (o, i) => rows[o]![i]! - at(weight, o, i));
+    assertElements(found, weight.shape, (o, i) => rows[o]![i]! - at(weight, o, i));
   }), { numRuns: 40 }));
 
   it("HiRA of transposed layers and embeddings", () => fc.assert(fc.asyncProperty(small, small, small, seed, async (r, out, inputs, s) => {
@@ -162,8 +146,8 @@ describe("updates of adapters", () => {
     const wanted = (i: number, o: number): number => at(weight, i, o) * sum(r, (t) => at(b, o, t) * at(a, t, i));
     const layer = await readFamily("HIRA", { fan_in_fan_out: true }, { "m.hira_A": a, "m.hira_B": b }, { "m.weight": weight });
     assert.equal(layer[0]!.stored, "in_out");
-    close(await updateOf("HIRA", { fan_in_fan_out: true }, { "m.hira_A": a, "m.hira_B": b }, { "m.weight": weight }), [inputs, out], (i, o) => wanted(i, o));
-    close(await updateOf("HIRA", {}, { "m.hira_embedding_A": a, "m.hira_embedding_B": b }, { "m.weight": weight }), [inputs, out], (i, o) => wanted(i, o));
+    assertElements(await updateOf("HIRA", { fan_in_fan_out: true }, { "m.hira_A": a, "m.hira_B": b }, { "m.weight": weight }), [inputs, out], (i, o) => wanted(i, o));
+    assertElements(await updateOf("HIRA", {}, { "m.hira_embedding_A": a, "m.hira_embedding_B": b }, { "m.weight": weight }), [inputs, out], (i, o) => wanted(i, o));
   }), { numRuns: 30 }));
 
   it("RoAd rotates pairs of outputs in each variant, biases too", () => fc.assert(fc.asyncProperty(fc.constantFrom("road_1", "road_2", "road_4"), small, fc.integer({ min: 1, max: 3 }), small, seed, async (variant, groups, half, inputs, s) => {
@@ -185,11 +169,11 @@ describe("updates of adapters", () => {
     };
     const config = { variant, group_size: g };
     const tensors = { "m.road_theta": theta, "m.road_alpha": alpha };
-    close(await updateOf("ROAD", config, tensors, base), base["m.weight"].shape, (o, i) => turned(o, (p) => at(base["m.weight"], p, i)));
+    assertElements(await updateOf("ROAD", config, tensors, base), base["m.weight"].shape, (o, i) => turned(o, (p) => at(base["m.weight"], p, i)));
     const modules = await readFamily("ROAD", config, tensors, base);
     assert.deepEqual(modules.map(({ tensor }) => tensor), ["m.weight", "m.bias"]);
     const biasOnly = { "m.weight": { ...base["m.bias"], shape: [groups * g] } };
-    close(await updateOf("ROAD", config, tensors, biasOnly), [groups * g], (o) => turned(o, (p) => at(base["m.bias"], p)));
+    assertElements(await updateOf("ROAD", config, tensors, biasOnly), [groups * g], (o) => turned(o, (p) => at(base["m.bias"], p)));
   }), { numRuns: 40 }));
 
   it("(IA)³ of convolutions: which axis is scaled where the channels alone do not say", async () => {
@@ -199,19 +183,19 @@ describe("updates of adapters", () => {
     for (const feedforward of [["conv"], "m\\.con[v]"]) {
       const modules = await readFamily("IA3", { feedforward_modules: feedforward }, { "m.conv.ia3_l": l }, base);
       assert.deepEqual(modules.map(({ tensor }) => tensor), ["m.conv.weight"]);
-      close(await updateOf("IA3", { feedforward_modules: feedforward }, { "m.conv.ia3_l": l }, base), weight.shape, (...index) => at(weight, ...index) * (l.data[index[1]!]! - 1));
+      assertElements(await updateOf("IA3", { feedforward_modules: feedforward }, { "m.conv.ia3_l": l }, base), weight.shape, (...index) => at(weight, ...index) * (l.data[index[1]!]! - 1));
     }
     for (const other of [[], "con", ["m.other"]]) {
       const modules = await readFamily("IA3", { feedforward_modules: other }, { "m.conv.ia3_l": l }, base);
       assert.deepEqual(modules.map(({ tensor }) => tensor), ["m.conv.weight", "m.conv.bias"]);
-      close(await updateOf("IA3", { feedforward_modules: other }, { "m.conv.ia3_l": l }, base), weight.shape, (...index) => at(weight, ...index) * (l.data[index[0]!]! - 1));
+      assertElements(await updateOf("IA3", { feedforward_modules: other }, { "m.conv.ia3_l": l }, base), weight.shape, (...index) => at(weight, ...index) * (l.data[index[0]!]! - 1));
     }
   });
 
   it("C³A: each block is circulant", () => fc.assert(fc.asyncProperty(small, small, small, seed, async (m, n, b, s) => {
     const kernel = randomTensor([m, n, b], s);
     const found = await updateOf("C3A", {}, { "m.c3a_kernel": kernel });
-    close(found, [m * b, n * b], (o, i) => at(kernel, Math.floor(o / b), Math.floor(i / b), ((i % b) - (o % b) + b) % b) / (n * b));
+    assertElements(found, [m * b, n * b], (o, i) => at(kernel, Math.floor(o / b), Math.floor(i / b), ((i % b) - (o % b) + b) % b) / (n * b));
   }), { numRuns: 40 }));
 
   it("GraLoRA, hybrid, of a transposed layer", () => fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 3 }), small, small, small, small, seed, async (k, t, i, o, hybrid, s) => {
@@ -220,7 +204,7 @@ describe("updates of adapters", () => {
     const [generalA, generalB] = [randomTensor([hybrid, k * i], s + 2), randomTensor([k * o, hybrid], s + 3)];
     const tensors = { "m.gralora_A": a, "m.gralora_B": b, "m.gralora_A_general.weight": generalA, "m.gralora_B_general.weight": generalB };
     const found = await updateOf("GRALORA", { alpha: 5, fan_in_fan_out: true }, tensors, { "m.weight": tensorOf([k * i, k * o], () => 0) });
-    close(found, [k * i, k * o], (x, y) => {
+    assertElements(found, [k * i, k * o], (x, y) => {
       const [n, j] = [Math.floor(x / i), Math.floor(y / o)];
       const block = sum(t, (c) => at(a, n, x % i, j * t + c) * at(b, j, n * t + c, y % o));
       return (5 / (r + hybrid)) * (block + sum(hybrid, (c) => at(generalB, y, c) * at(generalA, c, x)));
@@ -231,14 +215,14 @@ describe("updates of adapters", () => {
     const tensors = { "m.delora_A": tensorOf([2, 2], (i) => [3, 4, 0, 1e-6][i]!), "m.delora_B": tensorOf([1, 2], (i) => [2, 1][i]!), "m.delora_lambda": tensorOf([1], () => 8), "m.delora_w_norm": tensorOf([2], (i) => i + 1) };
     const long = 8 / 2 / (5 * 2);
     const short = 8 / 2 / (1e-4 * 1);
-    close(await updateOf("DELORA", {}, tensors), [1, 2], (_, i) => (i + 1) * (2 * long * [3, 4][i]! + short * [0, 1e-6][i]!));
+    assertElements(await updateOf("DELORA", {}, tensors), [1, 2], (_, i) => (i + 1) * (2 * long * [3, 4][i]! + short * [0, 1e-6][i]!));
   });
 
   it("Super-Tuning finds the largest or smallest magnitudes again, but not among 16-bit values", async () => {
     const base = { "m.weight": tensorOf([2, 3], (i) => [5, -1, 4, 0.5, -3, 2][i]!) };
     const tensors = { "m.supertuning_values": tensorOf([3], (i) => 10 * (i + 1)) };
-    close(await updateOf("SUPERTUNING", { select_top: false }, tensors, base), [2, 3], (o, i) => [[0, 20, 0], [10, 0, 30]][o]![i]!);
-    close(await updateOf("SUPERTUNING", {}, tensors, base), [2, 3], (o, i) => [[10, 0, 20], [0, 30, 0]][o]![i]!);
+    assertElements(await updateOf("SUPERTUNING", { select_top: false }, tensors, base), [2, 3], (o, i) => [[0, 20, 0], [10, 0, 30]][o]![i]!);
+    assertElements(await updateOf("SUPERTUNING", {}, tensors, base), [2, 3], (o, i) => [[10, 0, 20], [0, 30, 0]][o]![i]!);
     const [narrow] = await readFamily("SUPERTUNING", {}, tensors, base, "BF16");
     assert.equal(narrow!.delta, null);
     assert.match(narrow!.refused ?? "", /positions are not stored/);

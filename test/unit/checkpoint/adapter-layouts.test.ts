@@ -5,7 +5,7 @@ import type { Adapter } from "../../../src/checkpoint/adapters/adapter";
 import { readAdapter } from "../../../src/checkpoint/adapters/read-adapter";
 import { LocalFiles } from "../../../src/checkpoint/file-source";
 import { openCheckpoint } from "../../../src/checkpoint/registry";
-import { at, fileOf, randomTensor, tensorOf, type Tensors } from "../../adapters";
+import { assertElements, at, fileOf, randomTensor, sum, tensorOf, type Tensors } from "../../adapters";
 import { evaluate, type Values } from "../../expressions";
 import { Scratch } from "../../files";
 
@@ -28,22 +28,8 @@ function updates(adapter: Adapter | null): Map<string, Values> {
   }));
 }
 
-function close(found: Values | undefined, shape: number[], wanted: (...index: number[]) => number): void {
-  assert.deepEqual(found?.shape, shape);
-  const index = shape.map(() => 0);
-  for (const value of found.data) {
-    const expected = wanted(...index);
-    assert.ok(Math.abs(value - expected) <= 1e-5 * (1 + Math.abs(expected)), `[${index.join(", ")}] is ${value}, not ${expected}`);
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
-  }
-}
-
-function sum(count: number, term: (i: number) => number): number {
-  let total = 0;
-  for (let i = 0; i < count; i++) total += term(i);
-  return total;
-}
-
+/** Of files that hold single precision. */
+const SINGLE = 1e-5;
 const small = fc.integer({ min: 1, max: 4 });
 const seed = fc.nat(10_000);
 /** As the file stores it. */
@@ -103,15 +89,15 @@ describe("LyCORIS's updates", () => {
     const [up, down] = [random([out, r, ...kernel.map(() => 1)], s), random([r, inputs, ...kernel], s + 1)];
     const found = updates(await read({ "lora_a.alpha": number(alpha), "lora_a.lora_down.weight": down, "lora_a.lora_up.weight": up })).get("lora_a.weight");
     const flat = { shape: [out, r], data: up.data };
-    close(found, [out, inputs, ...kernel], (o, ...rest) => (Math.fround(alpha) / r) * sum(r, (k) => at(flat, o, k) * at(down, k, ...rest)));
+    assertElements(found, [out, inputs, ...kernel], (o, ...rest) => (Math.fround(alpha) / r) * sum(r, (k) => at(flat, o, k) * at(down, k, ...rest)), SINGLE);
   }), { numRuns: 25 }));
 
   it("LoKr: whole factors take no α, a decomposed one takes α/r", async () => {
     const [w1, w2, a, b] = [random([2, 3], 1), random([2, 2], 2), random([2, 1], 3), random([1, 2], 4)];
     const whole = updates(await read({ "lora_a.lokr_w1": w1, "lora_a.lokr_w2": w2, "lora_a.alpha": number(8) })).get("lora_a.weight");
-    close(whole, [4, 6], (o, i) => at(w1, Math.floor(o / 2), Math.floor(i / 2)) * at(w2, o % 2, i % 2));
+    assertElements(whole, [4, 6], (o, i) => at(w1, Math.floor(o / 2), Math.floor(i / 2)) * at(w2, o % 2, i % 2), SINGLE);
     const decomposed = updates(await read({ "lora_a.lokr_w1": w1, "lora_a.lokr_w2_a": a, "lora_a.lokr_w2_b": b, "lora_a.alpha": number(8) })).get("lora_a.weight");
-    close(decomposed, [4, 6], (o, i) => 8 * at(w1, Math.floor(o / 2), Math.floor(i / 2)) * at(a, o % 2, 0) * at(b, 0, i % 2));
+    assertElements(decomposed, [4, 6], (o, i) => 8 * at(w1, Math.floor(o / 2), Math.floor(i / 2)) * at(a, o % 2, 0) * at(b, 0, i % 2), SINGLE);
   });
 
   it("rotations keep the length of every column", () => fc.assert(fc.asyncProperty(fc.constantFrom([1, 1], [2, 2], [4, 3], [2, 4]), fc.boolean(), small, seed, async ([blocks, half], butterfly, inputs, s) => {
@@ -167,7 +153,7 @@ describe("FLoRA", () => {
     const found = updates(await read(tensors, [], { "flora_config.json": { scale: 2.5 } })).get("c.weight");
     const lengths = axes.map(([length]) => length);
     const term = (index: number[], axis: number, at_: number[]): number => (axis === axes.length ? at(core, ...at_) : sum(axes[axis]![1], (r) => at(sides[axis]!, index[axis]!, r) * term(index, axis + 1, [...at_, r])));
-    close(found, [lengths[1]!, lengths[0]!, ...lengths.slice(2)], (o, i, ...rest) => 2.5 * term([i, o, ...rest], 0, []));
+    assertElements(found, [lengths[1]!, lengths[0]!, ...lengths.slice(2)], (o, i, ...rest) => 2.5 * term([i, o, ...rest], 0, []), SINGLE);
   }), { numRuns: 15 }));
 
   it("has no update without its scale", async () => {

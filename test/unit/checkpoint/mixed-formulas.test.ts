@@ -1,28 +1,12 @@
 /** Shared, mixed and base-dependent updates against their definitions, for shapes and options that the reference adapters leave out. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { at, randomTensor, readFamily, tensorOf, updateOf } from "../../adapters";
+import { assertElements, at, randomTensor, readFamily, sum, tensorOf, updateOf } from "../../adapters";
 import { evaluate, type Values } from "../../expressions";
 
 const small = fc.integer({ min: 1, max: 5 });
 const seed = fc.nat(10_000);
 const runs = { numRuns: 30 };
-
-function close(found: Values, shape: number[], wanted: (...index: number[]) => number): void {
-  assert.deepEqual(found.shape, shape);
-  const index = shape.map(() => 0);
-  for (const value of found.data) {
-    const expected = wanted(...index);
-    assert.ok(Math.abs(value - expected) <= 1e-9 * (1 + Math.abs(expected)), `[${index.join(", ")}] is ${value}, not ${expected}`);
-    for (let axis = shape.length - 1; axis >= 0 && ++index[axis]! === shape[axis]; axis--) index[axis] = 0;
-  }
-}
-
-function sum(count: number, term: (i: number) => number): number {
-  let total = 0;
-  for (let i = 0; i < count; i++) total += term(i);
-  return total;
-}
 
 const matrix = (rows: number, columns: number, value: (i: number, j: number) => number): Values => tensorOf([rows, columns], (flat) => value(Math.floor(flat / columns), flat % columns));
 const transposed = (values: Values): Values => matrix(values.shape[1]!, values.shape[0]!, (i, j) => at(values, j, i));
@@ -43,7 +27,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
     const tensors = { "m.randlora_lambda": lambda, "m.randlora_gamma": gamma, "m.randlora_A": a, "m.randlora_B": b };
     const found = await updateOf("RANDLORA", { randlora_alpha: 3, fan_in_fan_out: conv1d }, tensors, base);
     const wanted = (o: number, i: number): number => (3 / r) * (inputs <= out ? at(product, o, i) : at(product, i, o));
-    close(found, conv1d ? [inputs, out] : [out, inputs], (i, j) => (conv1d ? wanted(j, i) : wanted(i, j)));
+    assertElements(found, conv1d ? [inputs, out] : [out, inputs], (i, j) => (conv1d ? wanted(j, i) : wanted(i, j)));
   }), runs));
 
   it("VB-LoRA: stored weights of one vector, or of several", () => fc.assert(fc.asyncProperty(small, small, small, small, fc.integer({ min: 1, max: 4 }), seed, async (r, outTiles, inTiles, length, k, s) => {
@@ -63,7 +47,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
       "m.vblora_logits_A_topk_indices": a.indices, "m.vblora_logits_A_topk_weights": a.weights,
       "m.vblora_logits_B_topk_indices": b.indices, "m.vblora_logits_B_topk_weights": b.weights, "vblora_vector_bank": bank,
     });
-    close(found, [outTiles * length, inTiles * length], (o, i) => sum(r, (m) => b.value(Math.floor(o / length), m, o % length) * a.value(m, Math.floor(i / length), i % length)));
+    assertElements(found, [outTiles * length, inTiles * length], (o, i) => sum(r, (m) => b.value(Math.floor(o / length), m, o % length) * a.value(m, Math.floor(i / length), i % length)));
   }), runs));
 
   it("DEFT and PaRa, scaled, of layers stored either way", () => fc.assert(fc.asyncProperty(small, small, small, fc.boolean(), fc.boolean(), seed, async (out, inputs, r, para, conv1d, s) => {
@@ -74,7 +58,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
     const wanted = times(p, inner);
     const tensors = { "m.deft_P": p, ...(para ? {} : { "m.deft_R": injected }) };
     const found = await updateOf("DEFT", { alpha: 5, para, fan_in_fan_out: conv1d }, tensors, { "m.weight": conv1d ? transposed(weight) : weight });
-    close(found, conv1d ? [inputs, out] : [out, inputs], (i, j) => (conv1d ? at(wanted, j, i) : at(wanted, i, j)));
+    assertElements(found, conv1d ? [inputs, out] : [out, inputs], (i, j) => (conv1d ? at(wanted, j, i) : at(wanted, i, j)));
   }), runs));
 
   it("PEANuT of any depth and activation", () => fc.assert(fc.asyncProperty(small, small, small, fc.integer({ min: 0, max: 3 }), fc.constantFrom("relu", "silu", "tanh", "relu2", "relu6", "linear", undefined), seed, async (out, inputs, r, depth, name, s) => {
@@ -100,7 +84,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
     const wanted = times(value, transposed(b));
     const tensors = Object.fromEntries([["m.peanut_A.weight", a], ["m.peanut_B.weight", b], ...hidden.flatMap(([encoder, decoder], i) => [[`m.peanut_encoders.${i}.weight`, encoder], [`m.peanut_decoders.${i}.weight`, decoder]] as const)]) as Record<string, Values>;
     const found = await updateOf("PEANUT", { depth, scaling: 0.25, ...(name === undefined ? {} : { act_fn: name }) }, tensors, { "m.weight": weight });
-    close(found, [out, inputs], (i, j) => 0.25 * at(wanted, j, i));
+    assertElements(found, [out, inputs], (i, j) => 0.25 * at(wanted, j, i));
   }), runs));
 
   it("GLoRA of numbers and of absent paths", async () => {
@@ -110,11 +94,11 @@ describe("updates that are shared, mixed or depend on the base", () => {
     const modules = await readFamily("GLORA", {}, { "m.glora_A.X": number(0.5), "m.glora_B.X": number(-2), "m.glora_C.X": c }, base);
     const [first, second] = modules.map(({ delta }) => evaluate(delta!));
     assert.deepEqual(modules.map(({ tensor }) => tensor), ["m.weight", "m.bias"]);
-    close(first!, [3, 2], (i, j) => 0.5 * at(weight, i, j) - 2);
-    close(second!, [3], (i) => sum(2, (j) => at(weight, i, j) * at(c, j, 0)));
+    assertElements(first, [3, 2], (i, j) => 0.5 * at(weight, i, j) - 2);
+    assertElements(second, [3], (i) => sum(2, (j) => at(weight, i, j) * at(c, j, 0)));
     const onlyBias = await readFamily("GLORA", {}, { "m.glora_D.X": number(0.25), "m.glora_E.X": number(4) }, base);
     assert.deepEqual(onlyBias.map(({ tensor }) => tensor), ["m.bias"]);
-    close(evaluate(onlyBias[0]!.delta!), [3], (i) => 0.25 * at(bias, i) + 4);
+    assertElements(evaluate(onlyBias[0]!.delta!), [3], (i) => 0.25 * at(bias, i) + 4);
     const none = await readFamily("GLORA", {}, { "m.glora_A.X": number(0.5), "m.glora_C.X": c });
     assert.deepEqual(none.map(({ delta, needsBase, shape }) => ({ delta, needsBase, shape })), [{ delta: null, needsBase: true, shape: [] }, { delta: null, needsBase: true, shape: [] }]);
   });
@@ -140,7 +124,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
       "frod_V.attention_output": v, "frod_s_indices.attention_output": tensorOf([2, 1], () => 0),
     };
     const found = await updateOf("FROD", {}, tensors, { "encoder.layer.0.attention.output.dense.weight": weight });
-    close(found, [out, inputs], () => 0);
+    assertElements(found, [out, inputs], () => 0);
   }), runs));
 
   it("OSF: the trained part takes the place of the smallest components", () => fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 2, max: 5 }), seed, async (rows, columns, s) => {
@@ -151,7 +135,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
     const tensors = { "m.osf_svd_params.U_low": u, "m.osf_svd_params.S_low": sigma, "m.osf_svd_params.V_low": v };
     const [module] = await readFamily("OSF", { effective_rank: 99 }, tensors, { "m.weight": weight });
     assert.equal(module!.rank, all - 1);
-    close(evaluate(module!.delta!), [rows, columns], (i, j) => at(u, i, 0) * at(sigma, 0) * at(v, 0, j) - (i === all - 1 && j === all - 1 ? at(weight, i, j) : 0));
+    assertElements(evaluate(module!.delta!), [rows, columns], (i, j) => at(u, i, 0) * at(sigma, 0) * at(v, 0, j) - (i === all - 1 && j === all - 1 ? at(weight, i, j) : 0));
   }), runs));
 
   it("FourierFT: one coefficient is one wave, and Conv1D stores it transposed", async () => {
@@ -162,7 +146,7 @@ describe("updates that are shared, mixed or depend on the base", () => {
     assert.ok(Math.abs(wave.data[0]! - (2 * 3) / 24) < 1e-12, "a wave begins at its height");
     assert.ok(wave.data.every((value) => Math.abs(value) <= (2 * 3) / 24 + 1e-12));
     assert.equal(turned!.stored, "in_out");
-    close(evaluate(turned!.delta!), [6, 4], (i, j) => at(wave, j, i));
+    assertElements(evaluate(turned!.delta!), [6, 4], (i, j) => at(wave, j, i));
   });
 
   it("a base that does not fit is refused, and one that lacks the layer", async () => {
