@@ -36,6 +36,11 @@ export function evaluate(expression: Expression): Values {
     }
     case "strided":
       return walk(evaluate(expression.of), expression.shape, expression.strides, expression.offset);
+    case "combination": {
+      const of = expression.of.map(evaluate);
+      const { shape } = of[0]!;
+      return { shape, data: Float64Array.from({ length: count(shape) }, (_, i) => of.reduce((sum, { data }, term) => sum + expression.coefficients[term]! * data[i]!, 0)) };
+    }
     case "compute":
       return operate(expression.operation, expression.of.map(evaluate));
   }
@@ -177,6 +182,8 @@ function operate(operation: Operation, of: Values[]): Values {
     case "blockDiagonal": return blockDiagonal(first);
     case "skew": return skew(first, operation.n);
     case "inverseFourier": return inverseFourier(first);
+    case "ulpDistance": return elementwise(first, second, (x, y) => order(x, operation.dtype) - order(y, operation.dtype));
+    case "ulpShift": return elementwise(first, second, (x, steps) => fromOrder(order(x, operation.dtype) + steps, operation.dtype));
   }
 }
 
@@ -193,7 +200,34 @@ const FUNCTIONS: Record<Extract<Operation, { name: "map" }>["function"], (x: num
   tanh: Math.tanh,
   gelu: (x) => 0.5 * x * (1 + errorFunction(x / Math.SQRT2)),
   silu: (x) => x / (1 + Math.exp(-x)),
+  inverseTanh: Math.atanh,
+  logarithm2: Math.log2,
+  exponential2: (x) => 2 ** x,
+  sign: Math.sign,
+  nearestEven,
 };
+
+function nearestEven(x: number): number {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** Place of `x`, rounded to single precision, among its numbers: 0 for +0, −1 for −0, rising. */
+function order(x: number, dtype: "F64" | "F32" | "F16" | "BF16"): number {
+  if (dtype !== "F32") throw new Error(`steps of ${dtype} are not evaluated here`);
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, x);
+  const bits = view.getUint32(0);
+  return bits >= 2 ** 31 ? 2 ** 31 - 1 - bits : bits;
+}
+
+function fromOrder(place: number, dtype: "F64" | "F32" | "F16" | "BF16"): number {
+  if (dtype !== "F32") throw new Error(`steps of ${dtype} are not evaluated here`);
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint32(0, place < 0 ? 2 ** 31 - 1 - place : place);
+  return view.getFloat32(0);
+}
 
 /** erf by its Maclaurin series, which is exact enough up to 6. */
 function errorFunction(x: number): number {

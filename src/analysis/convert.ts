@@ -83,6 +83,7 @@ function storedType(expression: Expression): Dtype | null {
     case "range":
       return expression.dtype;
     case "blocks":
+    case "combination":
     case "compute":
       return null;
     default:

@@ -8,7 +8,7 @@
 import type { How, Numeric, Spectrum, Statistics } from "../protocol/results";
 
 /** Raised whenever a message changes; client and engine refuse each other when it differs. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** The element types the engine decodes, in safetensors' spelling. */
 export const DTYPES = [
@@ -42,6 +42,11 @@ export type Expression =
   | { kind: "permute"; of: Expression; axes: number[] }
   /** Another shape over the same elements in row-major order. */
   | { kind: "reshape"; of: Expression; shape: number[] }
+  /**
+   * Σ coefficients[i]·of[i], element by element, of operands of one shape. Read in tiles: neither it nor operands that lie in files
+   * take memory as a whole. Values are F64: products and sums in f64, in the order of the operands.
+   */
+  | { kind: "combination"; of: Expression[]; coefficients: number[] }
   /** Values computed in f64 from those of the operands; see `Operation`. */
   | { kind: "compute"; operation: Operation; of: Expression[] };
 
@@ -65,7 +70,7 @@ export type Operation =
   | { name: "torchPermutation"; seed: number; count: number; take: number }
   | { name: "add" | "subtract" | "multiply" | "divide" }
   | { name: "scale"; factor: number }
-  | { name: "map"; function: "square" | "squareRoot" | "reciprocal" | "absolute" | "exponential" | "cosine" | "sine" | "sigmoid" | "relu" | "tanh" | "gelu" | "silu" }
+  | { name: "map"; function: "square" | "squareRoot" | "reciprocal" | "absolute" | "exponential" | "cosine" | "sine" | "sigmoid" | "relu" | "tanh" | "gelu" | "silu" | "inverseTanh" | "logarithm2" | "exponential2" | "sign" | "nearestEven" }
   /** Values below `low` become `low`, above `high` become `high`. */
   | { name: "clamp"; low?: number; high?: number }
   /** Rounds to nearest of a narrower type. */
@@ -98,7 +103,14 @@ export type Operation =
   /** Vectors of n(n−1)/2 entries, row by row above the diagonal, as skew-symmetric n × n matrices. */
   | { name: "skew"; n: number }
   /** Real part of the inverse two-dimensional discrete Fourier transform, normalised by the number of elements. */
-  | { name: "inverseFourier" };
+  | { name: "inverseFourier" }
+  /**
+   * Of two operands: how many floating-point numbers of `dtype` lie from the second to the first, both rounded to it (to nearest
+   * even); −0 comes before +0, negative NaNs before −∞ and the others after ∞.
+   */
+  | { name: "ulpDistance"; dtype: "F64" | "F32" | "F16" | "BF16" }
+  /** Of two operands: the number of `dtype` that lies as many further than the first, rounded to it, as the second says. */
+  | { name: "ulpShift"; dtype: "F64" | "F32" | "F16" | "BF16" };
 
 export interface InitializeParams {
   protocol: number;
@@ -241,9 +253,185 @@ export interface HashResult {
   hash: string;
 }
 
+/** B − A of two tensors of equally many elements, element i of one with element i of the other in row-major order, in one pass over both. */
+export interface DifferenceParams {
+  a: Expression;
+  b: Expression;
+  /** An element is changed beyond tolerance when |b − a| > tolerance·max(|a|, |b|). Default: 0. */
+  tolerance?: number;
+  /** What takes more than the pass itself. */
+  detail?: {
+    /** Rows of the matrix view, which must divide the number of elements. */
+    rows: number;
+    /** Bins per factor of ten of the histogram of |Δ| (1 … 64). */
+    binsPerDecade: number;
+    /** Neighbouring elements of one row in a block (1 … 65536): the blocks with the largest ‖Δ‖ are listed. */
+    block: number;
+  };
+  progressToken?: string;
+}
+/** One side of a difference. */
+export interface DifferenceSide {
+  /** Over the elements that are finite on both sides. */
+  l2: Numeric;
+  nan: number;
+  positiveInfinity: number;
+  negativeInfinity: number;
+}
+export interface DifferenceResult {
+  count: number;
+  /** Elements that are finite on both sides: what norms, sums and extremes are of. */
+  compared: number;
+  a: DifferenceSide;
+  b: DifferenceSide;
+  /** ‖B − A‖, ⟨A, B⟩, Σ|b − a|. */
+  norm: Numeric;
+  dot: Numeric;
+  sumAbs: Numeric;
+  maxAbs: Numeric;
+  /** Row-major position of the first element with it; null when nothing was compared. */
+  maxAt: number | null;
+  /** Elements that are not the same bits once decoded (to the wider of the two types); all NaN are the same. */
+  differing: number;
+  beyond: number;
+  /** Elements with a·b < 0. */
+  signFlips: number;
+  histogram?: DifferenceHistogram;
+  rows?: DifferenceLines;
+  columns?: DifferenceLines;
+  /** At most 16, the largest first. */
+  worstBlocks?: { start: number; length: number; norm: Numeric; relative: Numeric }[];
+  how: How;
+}
+/** Of |Δ|, by its sign: bin i covers [10^(minExponent + i/binsPerDecade), 10^(minExponent + (i+1)/binsPerDecade)). */
+export interface DifferenceHistogram {
+  minExponent: number;
+  binsPerDecade: number;
+  negative: number[];
+  positive: number[];
+  zeros: number;
+}
+/** Of each row, or each column, of the matrix view. */
+export interface DifferenceLines {
+  count: number;
+  /** Base64 of little-endian f64: Σ Δ² over the elements that are finite on both sides. */
+  squares: string;
+  /** Base64 of little-endian f64: Σ a² over them. */
+  reference: string;
+  /** Base64 of little-endian u32: differing elements. */
+  differing: string;
+}
+
+/** How several tensors of one shape lie to each other, in one pass over all. */
+export interface RelationsParams {
+  /** 1 … 32. */
+  tensors: Expression[];
+  /** What is subtracted from each; without it they are taken as they are. */
+  base?: Expression;
+  progressToken?: string;
+}
+export interface RelationsResult {
+  count: number;
+  /** Elements that are finite in all. */
+  compared: number;
+  /** Inner products of τ_i and τ_j, τ = tensor − base, over them. */
+  gram: Numeric[][];
+  /** Elements with τ_i ≠ 0. */
+  changed: number[];
+  /** Elements with τ_i ≠ 0 and τ_j ≠ 0. */
+  bothChanged: number[][];
+  /** Elements with τ_i·τ_j < 0. */
+  conflicts: number[][];
+  /** `signs[c]`: elements that are changed in two or more tensors, in conflict when c is 1. */
+  signs: [number, number];
+  how: How;
+}
+
+/** target − Σ coefficients[i]·terms[i], in one pass. */
+export interface ResidualParams {
+  target: Expression;
+  terms: Expression[];
+  coefficients: number[];
+  progressToken?: string;
+}
+export interface ResidualResult {
+  count: number;
+  /** Elements that are finite in all. */
+  compared: number;
+  norm: Numeric;
+  targetNorm: Numeric;
+  /** Inner products of the residual with each term. */
+  dots: Numeric[];
+  how: How;
+}
+
+/** A hash of each group of neighbouring rows (axis 0) or columns (axis 1) of the matrix view. */
+export interface LineHashesParams extends Tracked {
+  axis: 0 | 1;
+  /** Lines in a group; must divide their number. */
+  group: number;
+}
+export interface LineHashesResult {
+  count: number;
+  /** Base64 of the first eight bytes of the BLAKE3 of each group's decoded elements, in row-major order of the group. */
+  hashes: string;
+}
+
+/**
+ * The order of units in which B's come closest to A's: the permutation π that maximises Σ_terms Σ_i ⟨a unit π(i), b unit i⟩, by
+ * linear assignment (row 6 of the weight-matching analysis: Ainsworth et al., Git Re-Basin, 2023).
+ */
+export interface MatchParams {
+  /** Of each term axis 0 (rows) or 1 (columns) of the matrix views holds the units. */
+  terms: { a: Expression; b: Expression; axis: 0 | 1 }[];
+  /** Neighbouring rows or columns in one unit, in each term. */
+  group: number;
+  progressToken?: string;
+}
+export interface MatchResult {
+  /** permutation[i]: the unit of A that stands at i in B. */
+  permutation: number[];
+  /** Σ‖A − B‖² of all terms, as they are and with A's units in B's order. */
+  before: Numeric;
+  after: Numeric;
+  how: How;
+}
+
+/** How the singular spaces of two matrices of one shape lie to each other. */
+export interface SubspacesParams {
+  a: Expression;
+  b: Expression;
+  /** Dimension of the spaces whose principal angles are computed (1 … 256), at most the short side. */
+  k: number;
+  /** For R: σ_i counts when it is at least γ·σ₁. */
+  gammas: number[];
+  progressToken?: string;
+}
+export interface SubspacesResult {
+  k: number;
+  /** Cosines of the principal angles between the spaces of the k largest singular vectors, descending. */
+  left: Numeric[];
+  right: Numeric[];
+  /** B's left singular vectors j < k with max_i |⟨u_j(B), u_i(A)⟩| < ½ (PEFT's intruder dimensions), and that maximum. */
+  intruders: { index: number; similarity: Numeric }[];
+  /** Per γ: Σ_{i,j: σ_i, σ_j ≥ γσ₁} (u_i(A)·u_j(B))(v_i(A)·v_j(B)), and the larger number of σ that count; R is their quotient. */
+  matching: { gamma: number; sum: Numeric; count: number }[];
+  /** Σ_ij σ_i(A)·σ_j(B)·(u_i·u_j)(v_i·v_j), which equals ⟨A, B⟩; and ⟨A, B⟩ itself. */
+  inner: Numeric;
+  dot: Numeric;
+  /** |⟨u_i(A), u_j(B)⟩| of the first `side` vectors each, row-major, as base64 of little-endian f32. */
+  alignment: { side: number; values: string };
+  singularValuesA: number[];
+  singularValuesB: number[];
+  how: How;
+}
+
 /** Writes all elements, row-major and little endian, into a file that is there already and long enough. */
 export interface WriteParams extends Tracked {
-  /** The tensor's own type is copied bit by bit; another, of floating point, is rounded to nearest even, once. */
+  /**
+   * The tensor's own type is copied bit by bit; another, of floating point, is rounded to nearest even, once. To one of integers
+   * only values that it holds exactly are written, the others fail the request.
+   */
   dtype: Dtype;
   /** Absolute path. */
   file: string;
@@ -267,6 +455,12 @@ export interface EngineRequests {
   blockScales: { params: BlockScalesParams; result: BlockScalesResult };
   hash: { params: HashParams; result: HashResult };
   write: { params: WriteParams; result: WriteResult };
+  difference: { params: DifferenceParams; result: DifferenceResult };
+  relations: { params: RelationsParams; result: RelationsResult };
+  residual: { params: ResidualParams; result: ResidualResult };
+  lineHashes: { params: LineHashesParams; result: LineHashesResult };
+  match: { params: MatchParams; result: MatchResult };
+  subspaces: { params: SubspacesParams; result: SubspacesResult };
   shutdown: { params: Record<string, never>; result: null };
 }
 export type EngineMethod = keyof EngineRequests;

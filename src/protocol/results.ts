@@ -91,3 +91,132 @@ export interface Finding {
   tensor?: string;
   message: string;
 }
+
+/** What `weight-loupe compare --json` prints. */
+export interface Compare {
+  a: string;
+  b: string;
+  /** The largest relative change first. */
+  pairs: Pair[];
+  /** Names, in file order. */
+  onlyInA: string[];
+  onlyInB: string[];
+  reshaped: { name: string; a: number[]; b: number[] }[];
+  /** Of another dtype; compared all the same, in f32 or f64. */
+  retyped: { name: string; a: string; b: string }[];
+  /** Every pairing that was not by equal name. */
+  mapping: { rule: string; from: string; to: string }[];
+  totals: CompareTotals;
+  findings: Finding[];
+}
+export interface CompareTotals {
+  /** Pairs, and those that are equal. */
+  tensors: number;
+  equal: number;
+  /** Elements of all pairs, and those that differ bitwise. */
+  parameters: number;
+  changed: number;
+  norm: Numeric;
+  relative: Numeric;
+  cosine: Numeric;
+}
+/** Two tensors of one shape. Sums and extremes are over the elements that are finite on both sides. */
+export interface Pair {
+  /** The files' own names. */
+  a: string;
+  b: string;
+  /** What of a tensor is paired, when it is not all of it: half-open, in its rows (axis 0). */
+  partOfA?: TensorPart;
+  partOfB?: TensorPart;
+  shape: number[];
+  /** Bitwise after decoding. */
+  equal: boolean;
+  /** ‖B − A‖_F, ‖B − A‖/‖A‖, ⟨A, B⟩/(‖A‖·‖B‖). */
+  norm: Numeric;
+  relative: Numeric;
+  cosine: Numeric;
+  normA: Numeric;
+  normB: Numeric;
+  maxAbs: Numeric;
+  /** Index of the first element with it, in `shape`; empty when nothing differs. */
+  maxAt: number[];
+  meanAbs: Numeric;
+  /** Shares in [0, 1]: bitwise, beyond the tolerance, and with another sign. */
+  changed: number;
+  changedBeyond: number;
+  signFlips: number;
+  /** Elements that are not finite on either side, when there are some. */
+  nonFinite?: { a: number; b: number };
+  /** 20·log₁₀(‖A‖/‖B − A‖), when one side is quantised; ‖A‖ of the other side. */
+  sqnrDb?: Numeric;
+  spectrum?: PairSpectrum;
+  structure?: Structure;
+  how: How;
+}
+/** A run of a tensor's rows, or every so many of them (interleaved heads). */
+export interface TensorPart {
+  start: number;
+  stop: number;
+  /** Rows in one run, and rows from the start of one run to the next; absent for one run. */
+  run?: number;
+  step?: number;
+}
+/** Spectra of both sides and of the change; `overlap`: cosines of the principal angles between A's and B's leading spaces. */
+export interface PairSpectrum {
+  a: Spectrum;
+  b: Spectrum;
+  delta: Spectrum;
+  overlap: { left: Numeric[]; right: Numeric[] };
+  /** R of the weight-matching analysis, by γ. */
+  matching?: { gamma: number; r: Numeric }[];
+  /** B's leading left singular vectors that none of A's resembles. */
+  intruders?: { index: number; similarity: Numeric }[];
+}
+export type StructureKind = "none" | "low-rank" | "rows" | "columns" | "heads" | "blocks" | "permuted" | "scaled";
+/** What a change looks like. */
+export interface Structure {
+  kind: StructureKind;
+  /** Of a low-rank change. */
+  rank?: number;
+  /** 0-based, ascending, of B's rows, columns, heads or blocks that changed. */
+  indices?: number[];
+  /** permutation[i]: the row (or column) of A that stands at i in B. */
+  permutation?: number[];
+  /** Which axis rows or heads lie on, or was permuted: 0 rows, 1 columns. */
+  axis?: 0 | 1;
+  /** Rows or columns of one head or block. */
+  size?: number;
+  /** B ≈ factor·A, for `"scaled"`. */
+  factor?: Numeric;
+  /** Share of the elements that the change touches (for `"permuted"`: of the units that moved). */
+  share: number;
+  /** Share of the elements that are the same as in A though their neighbours changed (restored or frozen), when that is notable. */
+  unchangedShare?: number;
+  /** One sentence: "a rank-16 update". */
+  sentence: string;
+}
+
+/** What `weight-loupe explain --json` prints: target ≈ Σ coefficient·model, by least squares without intercept. */
+export interface Explain {
+  target: string;
+  /** By the models' paths as given; with a base, of the task vectors (model − base) or of an adapter's ΔW. */
+  coefficients: Record<string, number>;
+  /** ‖target − Σ‖/‖target‖ (with a base: of the task vectors). */
+  residual: number;
+  perTensor: { name: string; coefficients: Record<string, number>; residual: number }[];
+  /** One sentence: "B ≈ 0.50·X + 0.50·Y, residual 0.3 %". */
+  sentence: string;
+  findings: Finding[];
+  how: How;
+}
+
+/** What `weight-loupe signature compare --json` prints. */
+export interface SignatureCompare {
+  signatures: string[];
+  /** Between whole signatures, over the tensors that both hold. */
+  cosine: number[][];
+  /** Per tensor, one number per signature; null where it does not hold the tensor. */
+  layers: { name: string; norm: (number | null)[]; removedByProjection: (number | null)[] }[];
+  bytes: number[];
+  fullCopyBytes: number;
+}

@@ -49,6 +49,7 @@ function assertInside(expression: Expression, files: Map<string, Uint8Array>): v
       assert.ok(offset >= 0 && bytes >= 0 && offset + bytes <= (files.get(file)?.length ?? -1), "the byte range");
       return;
     }
+    case "combination":
     case "compute":
       for (const operand of expression.of) assertInside(operand, files);
       return;

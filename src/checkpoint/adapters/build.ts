@@ -39,6 +39,11 @@ function computeShape(expression: Expression): number[] {
       const shape = shapeOf(expression.of);
       return expression.axes.map((axis) => shape[axis]!);
     }
+    case "combination": {
+      const [first = [], ...others] = expression.of.map(shapeOf);
+      for (const other of others) if (other.length !== first.length || other.some((length, axis) => length !== first[axis])) throw mismatch("a combination", first, other);
+      return first;
+    }
     case "compute":
       return operationShape(expression.operation, expression.of.map(shapeOf));
   }
@@ -62,6 +67,8 @@ function operationShape(operation: Operation, of: number[][]): number[] {
     case "subtract":
     case "multiply":
     case "divide":
+    case "ulpDistance":
+    case "ulpShift":
       return broadcast(first, second);
     case "scale":
     case "map":
@@ -141,6 +148,8 @@ export function compute(operation: Operation, ...of: Expression[]): Expression {
 }
 
 /** Matrix product over the last two axes. */
+/** Σ coefficients[i]·of[i], read in tiles. */
+export const combination = (of: Expression[], coefficients: number[]): Expression => ({ kind: "combination", of, coefficients });
 export const product = (a: Expression, b: Expression): Expression => compute({ name: "product" }, a, b);
 export const add = (a: Expression, b: Expression): Expression => compute({ name: "add" }, a, b);
 export const subtract = (a: Expression, b: Expression): Expression => compute({ name: "subtract" }, a, b);
