@@ -1,8 +1,8 @@
 /** Command-line arguments: options with values that may be optional, which `node:util`'s parser does not know. */
 
 export interface OptionSpec {
-  /** `"optional"`: only as `--name=value`. */
-  value: "none" | "required" | "optional";
+  /** `"optional"`: only as `--name=value`. `"several"`: all that follows up to the next option. */
+  value: "none" | "required" | "optional" | "several";
   /** One letter that stands for the name after a single dash; its value follows. */
   short?: string;
   /** May be given several times. */
@@ -60,6 +60,10 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
       const value = args[++i];
       if (value === undefined || value.startsWith("--")) throw new UsageError(`--${name} needs a value: ${spec.usage}`);
       values.push(value);
+    } else if (spec.value === "several") {
+      const before = values.length;
+      while (i + 1 < args.length && (args[i + 1] === "-" || !args[i + 1]!.startsWith("-"))) values.push(args[++i]!);
+      if (values.length === before) throw new UsageError(`--${name} needs a value: ${spec.usage}`);
     }
   }
   return { operands, has: (name) => given.has(name), values: (name) => given.get(name) ?? [] };

@@ -180,11 +180,13 @@ export interface Structure {
   rank?: number;
   /** 0-based, ascending, of B's rows, columns, heads or blocks that changed. */
   indices?: number[];
-  /** permutation[i]: the row (or column) of A that stands at i in B. */
+  /** permutation[i]: the row (or column) of A that stands at i in B. Also of rows, columns or heads that changed in a tensor whose order is another. */
   permutation?: number[];
-  /** Which axis rows or heads lie on, or was permuted: 0 rows, 1 columns. */
+  /** With both: the changed ones by A's indices, ascending. */
+  indicesOfA?: number[];
+  /** Which axis of the matrix view (first axis × the rest) the heads or blocks lie on, or was permuted: 0 rows, 1 columns. */
   axis?: 0 | 1;
-  /** Rows or columns of one head or block. */
+  /** Rows or columns of one head or block, or of one unit that was moved as a whole. */
   size?: number;
   /** B ≈ factor·A, for `"scaled"`. */
   factor?: Numeric;
