@@ -50,7 +50,7 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) throw new UsageError(`unknown option ${arg.split("=")[0]}; see --help`);
     const values = given.get(name) ?? [];
-    if (given.has(name) && spec.many !== true) throw new UsageError(`--${name} is given twice`);
+    if (given.has(name) && spec.many !== true && spec.value !== "several") throw new UsageError(`--${name} is given twice`);
     given.set(name, values);
     if (spec.value === "none") {
       if (inline !== undefined) throw new UsageError(`--${name} takes no value`);
@@ -62,11 +62,16 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
       values.push(value);
     } else if (spec.value === "several") {
       const before = values.length;
-      while (i + 1 < args.length && (args[i + 1] === "-" || !args[i + 1]!.startsWith("-"))) values.push(args[++i]!);
+      while (i + 1 < args.length && isValue(args[i + 1]!)) values.push(args[++i]!);
       if (values.length === before) throw new UsageError(`--${name} needs a value: ${spec.usage}`);
     }
   }
   return { operands, has: (name) => given.has(name), values: (name) => given.get(name) ?? [] };
+}
+
+/** Whether `arg` is one of several values: no option, but perhaps a negative number. */
+function isValue(arg: string): boolean {
+  return arg === "-" || !arg.startsWith("-") || /^-[\d.]/.test(arg);
 }
 
 /** The long form of a short option. */
