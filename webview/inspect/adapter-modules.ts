@@ -4,7 +4,7 @@ import type { AdapterModuleSummary } from "../../src/protocol/inspect";
 import type { RankModule, RankUsage } from "../../src/protocol/rank";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
-import type { TreeNode } from "./tree/tree";
+import type { TreeNode } from "../tree/tree";
 
 /** Rows of more tensors are whole parts of the model, not modules. */
 const MOST_FACTORS = 4096;

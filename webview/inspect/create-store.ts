@@ -1,15 +1,18 @@
 /** The state of one inspector view, connected to its host. */
-import { batch, computed, effect, signal, type Signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import type { AdapterSummary, AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
 import type { Finding, Severity } from "../../src/protocol/results";
 import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
 import { decodeTable, type TableRow } from "../../src/protocol/tensor-table";
+import { History } from "../frame/history";
+import { PageStates } from "../frame/page-states";
+import { createRemarks } from "../frame/remarks";
+import { ResultMap } from "../frame/result-map";
+import { plotHost } from "../plots/host";
+import { buildModules, type Modules } from "../tree/modules";
+import { tensorsAt } from "../tree/tree";
 import { ColumnValues } from "./column-values";
-import { History } from "./history";
-import { ResultMap } from "./result-map";
 import type { InspectStore, Selection } from "./store";
-import { buildModules, type Modules } from "./tree/modules";
-import { tensorsAt } from "./tree/tree";
 
 export interface StoreOptions {
   port: Port;
@@ -24,7 +27,6 @@ export interface StoreOptions {
 const KEEP_MS = 300;
 /** Open rows kept over a reload of the window. */
 const MOST_EXPANDED = 500;
-const REMARK_MS = 6000;
 /** After the first drawing: to know an adapter takes another file and a look at every name. */
 const ADAPTER_MS = 200;
 const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
@@ -57,20 +59,14 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   const hovered = signal(-1);
   const compared = signal<readonly number[]>([]);
   const status = signal("");
-  const remark = signal<{ text: string; error: boolean } | null>(null);
   const history = new History<Place>({ tab: "overview", selection: MODEL }, samePlace);
   const selection = signal<Selection>(MODEL);
   const canGoBack = signal(false);
   const canGoForward = signal(false);
-  const pages = new Map<string, Signal<unknown>>();
-  /** How many there are: what keeps the state must notice those that come later. */
-  const pageCount = signal(0);
-  /** Pages' state from the last session that no page has asked for yet. */
-  let stored: Record<string, unknown> = {};
+  const pages = new PageStates();
   let byName: Map<string, number> | undefined;
   let revision = -1;
   let restored = false;
-  let remarkTimer: ReturnType<typeof setTimeout> | undefined;
   let adapterTimer: ReturnType<typeof setTimeout> | undefined;
 
   const host = connect<InspectHost, InspectView>(options.port, {
@@ -81,6 +77,10 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     engine: (argument) => { engine.value = argument; },
     command: ({ name }) => options.onCommand(name),
   });
+
+  const files = plotHost(host);
+  const remarks = createRemarks(files);
+  const { say, attempt } = remarks;
 
   function show(snapshot: Snapshot): void {
     if (snapshot.revision < revision) return;
@@ -176,35 +176,9 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     results.value = next;
   }
 
-  function say(text: string, isError = false): void {
-    clearTimeout(remarkTimer);
-    remark.value = { text, error: isError };
-    remarkTimer = setTimeout(() => { remark.value = null; }, REMARK_MS);
-  }
-
-  function attempt(action: Promise<string | null>): void {
-    action.then(
-      (text) => { if (text !== null) say(text); },
-      (failure: unknown) => {
-        const wire = toWireError(failure);
-        if (wire.code !== "cancelled") say(wire.message, true);
-      },
-    );
-  }
-
-  function pageState<T>(key: string, initial: T): Signal<T> {
-    let state = pages.get(key);
-    if (state === undefined) {
-      pages.set(key, (state = signal<unknown>(Object.hasOwn(stored, key) ? stored[key] : initial)));
-      pageCount.value = pages.size;
-    }
-    return state as Signal<T>;
-  }
-
   function state(): ViewState {
     const place = selection.value;
-    void pageCount.value;
-    const { filter, sort, expanded, treeWidth, ...others } = { ...stored, ...Object.fromEntries([...pages].map(([key, page]) => [key, page.value])) };
+    const { filter, sort, expanded, treeWidth, ...others } = pages.values();
     return {
       tab: tab.value,
       ...(typeof filter === "string" ? { filter } : {}),
@@ -220,8 +194,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   function restore(from: ViewState): void {
     batch(() => {
       const { filter, sort, expanded, treeWidth } = from;
-      stored = Object.fromEntries(Object.entries({ ...from.pages, filter, sort, expanded, treeWidth }).filter(([, value]) => value !== undefined));
-      for (const [key, page] of pages) if (Object.hasOwn(stored, key)) page.value = stored[key];
+      pages.restore({ ...from.pages, filter, sort, expanded, treeWidth });
       const wanted = from.selection;
       if (typeof wanted === "string") {
         const tensor = indexOf(wanted);
@@ -270,8 +243,11 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
 
   return {
     host, loading, error, overview, adapter, rows, modules, results, values, findings, alarms, progress, engine,
-    selection, canGoBack, canGoForward, tab, hovered, compared, status, remark,
-    select, addResults, pageState, state, say,
+    selection, canGoBack, canGoForward, tab, hovered, compared, status, files, remark: remarks.remark,
+    select, addResults, state, say, copy: remarks.copy, save: remarks.save,
+    pageState: (key, initial) => pages.of(key, initial),
+    restartEngine: () => host.notify("restartEngine", {}),
+    showLog: () => host.notify("showLog", {}),
     selectByName(name) {
       const tensor = indexOf(name);
       if (tensor >= 0) select({ kind: "tensor", tensor });
@@ -290,16 +266,12 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
       }));
     },
     stopAnalysis() { attempt(host.call("stopAnalysis", {}).then(() => null)); },
-    copy(text, what) { attempt(host.call("copy", { text }).then(() => `Copied ${what}.`)); },
-    save(name, content) {
-      attempt(host.call("save", { name, content, encoding: "utf8" }).then(({ path }) => (path === null ? null : `Saved ${path}.`)));
-    },
     dispose() {
       stopVisiting();
       stopKeeping();
       clearTimeout(keepTimer);
       clearTimeout(adapterTimer);
-      clearTimeout(remarkTimer);
+      remarks.dispose();
       host.dispose();
     },
   };

@@ -6,14 +6,14 @@ import { Button } from "../ui/button";
 import { formatBytes, plural, visibleText } from "../ui/format";
 import { columnById, COMPUTED, hasSpectrum, type Column } from "./columns";
 import type { ColumnValues } from "./column-values";
-import { kindsOf, type Kinds } from "./kinds";
+import { kindsOf, type Kinds } from "../tree/kinds";
 import type { InspectStore } from "./store";
 
 /** `tensors`: those to draw; all of the model by default. */
 export function DepthPlot({ store, id, tensors }: { store: InspectStore; id: string; tensors?: readonly number[] }) {
   const chosen = store.pageState("depth.statistic", "l2");
   const column = columnById(chosen.value) ?? COMPUTED[0]!;
-  const kinds = kindsOf(store);
+  const kinds = kindsOf(store.rows.value);
   const results = store.results.value;
   const values = store.values.value;
   const layered = useMemo(() => (kinds === null ? [] : byKindAndLayer(kinds, tensors)), [kinds, tensors]);

@@ -13,7 +13,7 @@ import type { InspectStore } from "./store";
 import { TensorPage } from "./tensor-page";
 import { TensorsPage } from "./tensors-page";
 import type { TreeModel } from "./tree-model";
-import { tensorsAt } from "./tree/tree";
+import { tensorsAt } from "../tree/tree";
 
 export function Detail({ id, store, model }: { id: string; store: InspectStore; model: TreeModel }) {
   const tab = store.tab.value;

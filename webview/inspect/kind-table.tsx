@@ -2,7 +2,7 @@ import { useMemo } from "preact/hooks";
 import type { TableRow } from "../../src/protocol/tensor-table";
 import { formatCount, formatInteger, formatShape, formatShare } from "../ui/format";
 import { parametersOf } from "./columns";
-import { kindsOf, type Kinds } from "./kinds";
+import { kindsOf, type Kinds } from "../tree/kinds";
 import type { InspectStore } from "./store";
 
 export interface KindRow {
@@ -14,7 +14,7 @@ export interface KindRow {
 
 /** The kinds of tensors, largest share first. */
 export function KindTable({ store }: { store: InspectStore }) {
-  const kinds = kindsOf(store);
+  const kinds = kindsOf(store.rows.value);
   const rows = store.rows.value;
   const table = useMemo(() => (kinds === null ? [] : kindRows(kinds, rows)), [kinds, rows]);
   const total = table.reduce((sum, { parameters }) => sum + parameters, 0);

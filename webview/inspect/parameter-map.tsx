@@ -4,7 +4,7 @@ import type { TreemapNode } from "../plots/types";
 import { kindOf } from "../../src/checkpoint/structure";
 import { parametersOf } from "./columns";
 import type { InspectStore } from "./store";
-import { Tree, type TreeNode } from "./tree/tree";
+import { Tree, type TreeNode } from "../tree/tree";
 import { selectionOf } from "./tree/selection";
 
 /** Deeper modules are part of their parent's rectangle. */

@@ -5,7 +5,7 @@ import { hasSpectrum } from "./columns";
 import { loadSnippet } from "./snippet";
 import type { InspectStore } from "./store";
 import type { TreeModel } from "./tree-model";
-import type { TreeNode } from "./tree/tree";
+import type { TreeNode } from "../tree/tree";
 
 /** More names than this do not go into one snippet. */
 const MOST_IN_SNIPPET = 1000;

@@ -1,5 +1,5 @@
 /** The spectra of a whole model: one measure by layer, the spectra of what is selected laid over each other, and all as a table. */
-import "./tensor-page.css";
+import "../frame/tensor-page.css";
 import "./spectra-page.css";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { kindOf, layerOf } from "../../src/checkpoint/structure";
@@ -12,7 +12,7 @@ import { SPECTRUM_SCALES, SpectrumPlot, type SpectrumCurve, type SpectrumScale }
 import { Button } from "../ui/button";
 import { formatDuration, formatInteger, plural, visibleText } from "../ui/format";
 import { columnById, COMPUTED, hasSpectrum, type Column } from "./columns";
-import { describeHow } from "./how";
+import { describeHow } from "../frame/how";
 import { estimateSeconds, spectrumOperations } from "./spectrum-cost";
 import { SpectraTable, spectraTable } from "./spectra-table";
 import type { InspectStore, Selection } from "./store";

@@ -6,7 +6,7 @@ import type { PlotColumn } from "../plots/types";
 import { ABSENT, formatExact, formatShape } from "../ui/format";
 import { Name } from "../ui/name";
 import { COMPUTED, type Column } from "./columns";
-import { describeHow } from "./how";
+import { describeHow } from "../frame/how";
 import type { InspectStore } from "./store";
 
 const MEASURES = COMPUTED.filter(({ part }) => part === "spectrum");

@@ -1,16 +1,17 @@
 /** What the pages of the inspector share. `createStore` (in `create-store.ts`) connects it to the host. */
 import type { ReadonlySignal, Signal } from "@preact/signals";
-import type { AdapterSummary, AnalysisPart, AnalysisProgress, CachedResult, EngineStatus, InspectHost, Overview, Tab, ViewState } from "../../src/protocol/inspect";
+import type { AdapterSummary, AnalysisPart, CachedResult, InspectHost, Overview, Tab, ViewState } from "../../src/protocol/inspect";
 import type { Finding } from "../../src/protocol/results";
 import type { Remote, WireError } from "../../src/protocol/rpc";
 import type { TableRow } from "../../src/protocol/tensor-table";
+import type { PageView } from "../frame/view";
+import type { Modules } from "../tree/modules";
 import type { ColumnValues } from "./column-values";
-import type { Modules } from "./tree/modules";
 
 /** The model, a folded group of the tree (module path, `*` standing for folded layer numbers), or one tensor. */
 export type Selection = { kind: "model" } | { kind: "group"; path: string; tensors: number[] } | { kind: "tensor"; tensor: number };
 
-export interface InspectStore {
+export interface InspectStore extends PageView {
   /** True until the first snapshot is there; then `error` or `overview` is set. */
   readonly loading: ReadonlySignal<boolean>;
   readonly host: Remote<InspectHost>;
@@ -29,8 +30,6 @@ export interface InspectStore {
   readonly findings: ReadonlySignal<readonly Finding[]>;
   /** The worst error or warning of each tensor that has one, worst first. */
   readonly alarms: ReadonlySignal<ReadonlyMap<number, Finding>>;
-  readonly progress: ReadonlySignal<AnalysisProgress | null>;
-  readonly engine: ReadonlySignal<EngineStatus>;
   readonly selection: ReadonlySignal<Selection>;
   readonly tab: Signal<Tab>;
   /** Tensor under the pointer or focus in a plot or the tree, for linked highlighting; −1 for none. */
@@ -39,29 +38,15 @@ export interface InspectStore {
   readonly compared: Signal<readonly number[]>;
   /** What the status line says about the numbers on screen. */
   readonly status: Signal<string>;
-  readonly canGoBack: ReadonlySignal<boolean>;
-  readonly canGoForward: ReadonlySignal<boolean>;
   /** Selects, and shows the selection's page unless `on` names another tab (the table selects without leaving itself). */
   select(selection: Selection, on?: Tab): void;
   /** Selects the tensor of that name; false when there is none. */
   selectByName(name: string): boolean;
-  back(): void;
-  forward(): void;
   /** Adds the tensor to the comparison set, or takes it out. */
   toggleCompared(tensor: number): void;
   /** Analyses tensors (all by default); results, findings and progress arrive through the signals above. */
   analyse(parts: AnalysisPart[], tensors?: number[]): void;
-  stopAnalysis(): void;
-  /** Puts text on the clipboard and says so in the status line. */
-  copy(text: string, what: string): void;
-  /** Asks where to save, saves, and says so in the status line. */
-  save(name: string, content: string): void;
-  /** A passing remark, shown in the status line and read out. */
-  readonly remark: ReadonlySignal<{ text: string; error: boolean } | null>;
-  say(text: string, error?: boolean): void;
   /** Adds results that a page asked for itself, so that tree and charts show them too. */
   addResults(results: CachedResult[]): void;
-  /** Small state of a page that survives a reload of the window (axis scales, chosen statistic …). */
-  pageState<T>(key: string, initial: T): Signal<T>;
   state(): ViewState;
 }

@@ -2,9 +2,9 @@
 import { useEffect } from "preact/hooks";
 import { BLOCK_TYPES, type BlockScalesResult } from "../../src/engine/protocol";
 import { formatExact, formatInteger, formatNumber, formatShare } from "../ui/format";
-import { Figures, type Figure } from "./figures";
-import { describeHow } from "./how";
-import { JobMessage } from "./job-message";
+import { Figures, type Figure } from "../frame/figures";
+import { describeHow } from "../frame/how";
+import { JobMessage } from "../frame/job-message";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
 import { isSmall } from "./tensor-page-requests";
@@ -27,7 +27,7 @@ export function BlockFigures({ store, tensor }: { store: InspectStore; tensor: n
   const job = jobsOf(store).of<BlockScalesResult>(key).value;
   const scales = job.state === "done" ? job.value : undefined;
   return (
-    <Figures store={store} title="Block scales" figures={figuresOf(scales)} how={scales && describeHow(scales.how)}>
+    <Figures view={store} title="Block scales" figures={figuresOf(scales)} how={scales && describeHow(scales.how)}>
       {scales !== undefined ? <ScaleBars scales={scales} /> : (
         <JobMessage job={job} busy="Reading scales" onRetry={() => { jobsOf(store).stop(key); request(); }} onStop={() => jobsOf(store).stop(key)}
           idle={isSmall(row) ? undefined : { text: "Large tensor: read on request.", action: "Read it", run: request }} />

@@ -2,8 +2,8 @@
 import type { SpectrumResult } from "../../src/engine/protocol";
 import { QUANTILES, toNumber, type Numeric, type Statistics } from "../../src/protocol/results";
 import { formatCount, formatExact, formatInteger, formatNumber, formatShape } from "../ui/format";
-import { Figures, type Figure } from "./figures";
-import { describeHow } from "./how";
+import { Figures, type Figure } from "../frame/figures";
+import { describeHow } from "../frame/how";
 import type { InspectStore } from "./store";
 
 const real = (label: string, title: string, value: Numeric | undefined, approximate = false): Figure => ({
@@ -16,9 +16,9 @@ const count = (label: string, title: string, value: number | undefined, alarming
 export function StatisticsFigures({ store, statistics: s }: { store: InspectStore; statistics: Statistics | undefined }) {
   return (
     <div class="figure-groups">
-      <Figures store={store} title="Statistics" how={s === undefined ? undefined : describeHow(s.how)} figures={statisticsFigures(s)} />
+      <Figures view={store} title="Statistics" how={s === undefined ? undefined : describeHow(s.how)} figures={statisticsFigures(s)} />
       <Figures
-        store={store}
+        view={store}
         title="Quantiles"
         how={s === undefined ? undefined : describeHow(s.how)}
         figures={QUANTILES.map((level) => real(level, `quantile ${level} of the finite values`, s?.quantiles[level]))}
@@ -68,7 +68,7 @@ export function SpectrumFigures({ store, spectrum: s }: { store: InspectStore; s
     figure("D", "Kolmogorov–Smirnov distance between the tail and its fit", s === undefined ? undefined : (s.powerLaw?.distance ?? null)),
   ];
   return (
-    <Figures store={store} title="Spectrum" how={s === undefined ? undefined : describeHow(s.how)} figures={figures}>
+    <Figures view={store} title="Spectrum" how={s === undefined ? undefined : describeHow(s.how)} figures={figures}>
       {s?.flattenedFrom !== undefined && (
         <p class="remark">Flattened from {formatShape(s.flattenedFrom)} to {formatInteger(s.rows)} × {formatInteger(s.columns)}.</p>
       )}

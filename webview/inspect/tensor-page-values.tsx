@@ -10,7 +10,7 @@ import { POOLINGS, type Pooling } from "../plots/heatmap-picture";
 import type { Viewport } from "../plots/heatmap-view";
 import { LinePlot } from "../plots/line-plot";
 import { PlotPlaceholder } from "../plots/message";
-import { JobMessage } from "./job-message";
+import { JobMessage } from "../frame/job-message";
 import { AxisPicker } from "./axis-picker";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";

@@ -1,12 +1,12 @@
 /** One tensor: what it is, how its values are distributed, what they look like, its spectrum, and whether it is odd. */
-import "./tensor-page.css";
+import "../frame/tensor-page.css";
 import { useEffect } from "preact/hooks";
 import { kindOf } from "../../src/checkpoint/structure";
 import { IconButton, Link } from "../ui/button";
 import { formatBytes, formatInteger, plural, visibleText } from "../ui/format";
 import { Name } from "../ui/name";
 import { hasSpectrum, parametersOf, shapeText } from "./columns";
-import { describeResult } from "./how";
+import { describeResult } from "./describe-result";
 import { loadSnippet } from "./snippet";
 import type { InspectStore } from "./store";
 import { BlockFigures, hasBlockScales } from "./tensor-page-blocks";

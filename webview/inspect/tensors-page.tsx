@@ -35,7 +35,7 @@ export function TensorsPage({ store, model }: { store: InspectStore; model: Tree
   const selection = store.selection.value;
   const selected = selection.kind === "tensor" ? selection.tensor : -1;
   const hovered = store.hovered.value;
-  const pattern = model.pattern.value;
+  const pattern = model.filter.pattern.value;
 
   useEffect(() => {
     const row = selected < 0 ? -1 : tensors.indexOf(selected);

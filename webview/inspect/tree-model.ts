@@ -1,11 +1,11 @@
 /** What tree and table show: filter, folding, order and columns, kept over reloads. */
-import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
-import { compilePattern, type Pattern } from "../../src/checkpoint/pattern";
+import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { createFilter, type Filter } from "../tree/filter";
 import { formatCount, formatShape, plural } from "../ui/format";
 import { columnById, type Column } from "./columns";
 import type { InspectStore, Selection } from "./store";
-import { initialExpansion, visibleRows, type RowOrder, type VisibleRow } from "./tree/visible-rows";
-import { Tree, type TreeNode } from "./tree/tree";
+import { initialExpansion, visibleRows, type RowOrder, type VisibleRow } from "../tree/visible-rows";
+import { Tree, type TreeNode } from "../tree/tree";
 import { sortTensors } from "./tree/sort-tensors";
 
 export interface Sort {
@@ -14,11 +14,7 @@ export interface Sort {
 }
 
 export interface TreeModel {
-  /** What was typed, and what is applied a moment later. */
-  readonly typed: Signal<string>;
-  /** Null for no filter, and while the text is not a valid pattern. */
-  readonly pattern: ReadonlySignal<Pattern | null>;
-  readonly patternError: ReadonlySignal<string | null>;
+  readonly filter: Filter;
   readonly tree: ReadonlySignal<Tree>;
   /** Tensors that pass the filter. */
   readonly keptCount: ReadonlySignal<number>;
@@ -43,14 +39,10 @@ export interface TreeModel {
   reveal(selection: Selection): number;
 }
 
-/** From this many tensors on, typing waits for a pause. */
-const MANY = 20_000;
-const PAUSE_MS = 120;
 const TEXT_COLUMNS = new Set(["name", "dtype", "shape", "file"]);
 
 export function createTreeModel(store: InspectStore): TreeModel {
   const typed = store.pageState("filter", "");
-  const applied = signal("");
   const sort = store.pageState<Sort | null>("sort", null);
   const columns = store.pageState<string[]>("tree.columns", ["shape", "l2"]);
   const widths = store.pageState<Record<string, number>>("tree.widths", {});
@@ -58,29 +50,9 @@ export function createTreeModel(store: InspectStore): TreeModel {
   /** While a filter is on all rows are open, but for these. */
   const closed = signal<ReadonlySet<string>>(new Set());
 
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  effect(() => {
-    const text = typed.value.trim();
-    clearTimeout(timer);
-    const apply = (): void => {
-      if (applied.peek() === text) return;
-      applied.value = text;
-      closed.value = new Set();
-    };
-    if (store.rows.peek().length < MANY) apply();
-    else timer = setTimeout(apply, PAUSE_MS);
-  });
-
-  const compiled = computed<{ pattern: Pattern | null; error: string | null }>(() => {
-    if (applied.value === "") return { pattern: null, error: null };
-    try {
-      return { pattern: compilePattern(applied.value, "part"), error: null };
-    } catch (error) {
-      return { pattern: null, error: error instanceof Error ? error.message : String(error) };
-    }
-  });
+  const filter = createFilter(typed, () => store.rows.peek().length, () => { closed.value = new Set(); });
   const kept = computed(() => {
-    const { pattern } = compiled.value;
+    const pattern = filter.pattern.value;
     if (pattern === null) return null;
     const rows = store.rows.value;
     const kept = new Uint8Array(rows.length);
@@ -162,9 +134,7 @@ export function createTreeModel(store: InspectStore): TreeModel {
   }
 
   return {
-    typed, tree, keptCount, rows, flat, sort, columns, spark, shapeWidth, widths, expand,
-    pattern: computed(() => compiled.value.pattern),
-    patternError: computed(() => compiled.value.error),
+    filter, tree, keptCount, rows, flat, sort, columns, spark, shapeWidth, widths, expand,
     sortBy(column) {
       const firstWay = !TEXT_COLUMNS.has(column);
       const now = sort.peek();

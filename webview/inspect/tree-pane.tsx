@@ -1,6 +1,6 @@
 /** The left side: filter, columns, and the tree of tensors. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ABSENT, plural, formatShape, formatInteger, visibleText } from "../ui/format";
+import { ABSENT, plural, formatShape, visibleText } from "../ui/format";
 import { FIRST_WIDTH, Grid, type GridColumn, type GridHandle, type GridRow } from "../ui/grid";
 import { IconButton } from "../ui/button";
 import { Icon } from "../ui/icon";
@@ -12,8 +12,10 @@ import { moduleRows } from "./adapter-modules";
 import { columnById, COLUMNS, hasShape } from "./columns";
 import { rowMenu } from "./row-menu";
 import type { InspectStore, Selection } from "./store";
+import { FilterField } from "../tree/filter-field";
+import { isOpen, matchIn, parentRow } from "../tree/row-parts";
+import type { TreeNode } from "../tree/tree";
 import { selectionOf } from "./tree/selection";
-import type { TreeNode } from "./tree/tree";
 import { tensorCount, type TreeModel } from "./tree-model";
 import { exactCell, ValueCell } from "./value-cell";
 
@@ -36,7 +38,7 @@ export function TreePane({ store, model, filterRef, gridRef }: {
   const rows = model.rows.value;
   const selection = store.selection.value;
   const hovered = store.hovered.value;
-  const pattern = model.pattern.value;
+  const pattern = model.filter.pattern.value;
   const columns = gridColumns(model);
   const [menu, setMenu] = useState<{ label: string; items: MenuItem[]; x: number; y: number } | null>(null);
 
@@ -67,12 +69,12 @@ export function TreePane({ store, model, filterRef, gridRef }: {
       level: depth + 1,
       position,
       siblings,
-      ...(node.expandable ? { expanded: rows[index + 1] !== undefined && rows[index + 1]!.depth > depth } : {}),
+      ...(node.expandable ? { expanded: isOpen(rows, index) } : {}),
     };
   };
   const cell = (index: number, column: GridColumn): preact.ComponentChildren => {
     const { node, depth } = rows[index]!;
-    if (column.id === "name") return <NameCell store={store} model={model} node={node} depth={depth} expanded={rows[index + 1] !== undefined && rows[index + 1]!.depth > depth} match={pattern === null ? null : matchIn(node, pattern)} />;
+    if (column.id === "name") return <NameCell store={store} model={model} node={node} depth={depth} expanded={isOpen(rows, index)} match={pattern === null ? null : matchIn(node, pattern)} />;
     if (node.kind === "each") return null;
     if (column.id === "shape") return <ShapeCell store={store} node={node} />;
     if (column.id === "dtype") return <DtypeCell store={store} node={node} />;
@@ -103,7 +105,7 @@ export function TreePane({ store, model, filterRef, gridRef }: {
   return (
     <section class="tree-pane" data-region="tree" aria-label="Tensor tree">
       <div class="filter-bar">
-        <FilterField model={model} total={store.rows.value.length} fieldRef={filterRef} onDone={() => gridRef.current?.focus()} />
+        <FilterField filter={model.filter} kept={model.keptCount.value} total={store.rows.value.length} fieldRef={filterRef} onDone={() => gridRef.current?.focus()} />
         <IconButton icon="list-selection" label="Choose columns" expanded={choosing !== null} onClick={(event) => setChoosing(under(event))} />
         <IconButton icon="collapse-all" label="Close all rows" onClick={() => model.collapseAll()} />
       </div>
@@ -133,35 +135,6 @@ export function TreePane({ store, model, filterRef, gridRef }: {
       {menu !== null && <Menu label={menu.label} items={menu.items} at={menu} onClose={() => setMenu(null)} />}
       {choosing !== null && <Menu label="Columns" items={columnMenu()} at={choosing} onClose={() => setChoosing(null)} />}
     </section>
-  );
-}
-
-function FilterField({ model, total, fieldRef, onDone }: { model: TreeModel; total: number; fieldRef: { current: HTMLElement | null }; onDone: () => void }) {
-  const error = model.patternError.value;
-  const filtering = model.pattern.value !== null;
-  return (
-    <div class="filter-field">
-      <vscode-textfield
-        ref={(element: HTMLElement | null) => { fieldRef.current = element; }}
-        label="Filter tensors by name, glob or /regex/"
-        placeholder="filter: name, glob or /regex/"
-        value={model.typed.value}
-        invalid={error !== null}
-        title={error ?? "Part of a name, a glob (model.layers.*.mlp.**) or a regular expression between slashes"}
-        onInput={(event) => { model.typed.value = (event.currentTarget as HTMLInputElement).value; }}
-        onKeyDown={(event) => {
-          if (event.key === "Escape" && model.typed.peek() !== "") model.typed.value = "";
-          else if (event.key === "ArrowDown" || event.key === "Enter" || event.key === "Escape") onDone();
-          else return;
-          event.preventDefault();
-          event.stopPropagation();
-        }}
-      >
-        <span slot="content-before" class="filter-icon"><Icon name="search" /></span>
-        {filtering && <span slot="content-after" class="filter-count" role="status">{formatInteger(model.keptCount.value)} of {formatInteger(total)}</span>}
-      </vscode-textfield>
-      {error !== null && <p class="filter-error" role="alert">{error}</p>}
-    </div>
   );
 }
 
@@ -264,33 +237,11 @@ function isSelected(node: TreeNode, selection: Selection): boolean {
   return selection.kind === "group" && node.tensor < 0 && node.kind !== "each" && node.path === selection.path;
 }
 
-/** The matched part of the row's own label; a match may lie in the path above it. */
-function matchIn(node: TreeNode, pattern: NonNullable<TreeModel["pattern"]["value"]>): readonly [number, number] | null {
-  if (node.kind === "each") return null;
-  if (node.tensor >= 0 && node.path.endsWith(node.label)) {
-    const found = pattern.find(node.path);
-    const start = node.path.length - node.label.length;
-    if (found === null || pattern.kind === "glob") return null;
-    return found[1] <= start ? null : [Math.max(0, found[0] - start), found[1] - start];
-  }
-  return pattern.kind === "plain" ? pattern.find(node.label) : null;
-}
-
 function copyCell(store: InspectStore, node: TreeNode, columnId: string | null): void {
   const column = columnId === null ? undefined : columnById(columnId);
   if (column !== undefined) store.copy(exactCell(store, column, node.tensors), column.title);
   else if (columnId === "shape" && node.tensor >= 0) store.copy(JSON.stringify(store.rows.peek()[node.tensor]!.shape), "the shape");
   else store.copy(node.path, node.tensor >= 0 ? "the tensor's name" : "the module's path");
-}
-
-function isOpen(rows: TreeModel["rows"]["value"], index: number): boolean {
-  return rows[index + 1] !== undefined && rows[index + 1]!.depth > rows[index]!.depth;
-}
-
-function parentRow(rows: TreeModel["rows"]["value"], index: number): number {
-  let at = index;
-  while (at >= 0 && rows[at]!.depth >= rows[index]!.depth) at--;
-  return at < 0 ? index : at;
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -3,7 +3,7 @@ import type { AnalysisProgress, CachedResult } from "../../src/protocol/inspect"
 import type { How } from "../../src/protocol/results";
 import { ABSENT, formatExact } from "../ui/format";
 import { hasSpectrum, type Column } from "./columns";
-import { describeHow } from "./how";
+import { describeHow } from "../frame/how";
 import type { InspectStore } from "./store";
 
 /** `tensors` one: its own number. More: what `column.combine` makes of those that are known. */

@@ -12,7 +12,10 @@ export interface PlotHost {
 /** Without a host, plots offer neither copying nor saving. */
 export const PlotHostContext = createContext<PlotHost | null>(null);
 
-export function plotHost(remote: Remote<InspectHost>): PlotHost {
+/** What hosts of all views offer; a typed connection to one is enough. */
+type FilesOf<H extends Pick<InspectHost, "copy" | "save">> = Pick<Remote<H>, "call">;
+
+export function plotHost(remote: FilesOf<Pick<InspectHost, "copy" | "save">>): PlotHost {
   return {
     copy: (text) => remote.call("copy", { text }),
     save: async (name, content, encoding) => (await remote.call("save", { name, content, encoding })).path,

@@ -175,9 +175,9 @@ describe("the view's store", function () {
     const selection = store.selection.value;
     assert.ok(selection.kind === "group" && selection.tensors.length === 6);
     const model = createTreeModel(store);
-    assert.equal(model.typed.value, "mlp");
+    assert.equal(model.filter.typed.value, "mlp");
     assert.equal(model.keptCount.value, 6);
-    model.typed.value = "attn";
+    model.filter.typed.value = "attn";
     await until(() => remembered.length > 0);
     const { filter, sort, selection: name, pages } = remembered.at(-1)!;
     assert.deepEqual([filter, sort, name, pages?.["kept"]], ["attn", { column: "l2", descending: true }, "group:model.layers.*.mlp", 7]);
@@ -227,10 +227,10 @@ describe("the view's store", function () {
     assert.equal(model.rows.value.length, 1);
     const row = model.reveal({ kind: "tensor", tensor: tensor("model.layers.1.mlp.up_proj.weight") });
     assert.equal(model.rows.value[row]?.node.tensor, tensor("model.layers.1.mlp.up_proj.weight"));
-    model.typed.value = "/(/";
-    assert.match(model.patternError.value ?? "", /not valid/);
+    model.filter.typed.value = "/(/";
+    assert.match(model.filter.error.value ?? "", /not valid/);
     assert.equal(model.keptCount.value, 20);
-    model.typed.value = "/layers\\.1\\..*bias/";
+    model.filter.typed.value = "/layers\\.1\\..*bias/";
     assert.equal(model.keptCount.value, 0);
     assert.equal(model.rows.value.length, 0);
   });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { groupByRule } from "../../../webview/inspect/group-by-rule";
-import { History } from "../../../webview/inspect/history";
+import { History } from "../../../webview/frame/history";
 import { prettyJson } from "../../../webview/inspect/pretty-json";
 import { loadSnippet, pythonString } from "../../../webview/inspect/snippet";
 

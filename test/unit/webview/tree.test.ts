@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { buildModules } from "../../../webview/inspect/tree/modules";
-import { tensorsAt, Tree, type TreeNode } from "../../../webview/inspect/tree/tree";
-import { compareNatural, initialExpansion, sortNodes, visibleRows } from "../../../webview/inspect/tree/visible-rows";
+import { buildModules } from "../../../webview/tree/modules";
+import { tensorsAt, Tree, type TreeNode } from "../../../webview/tree/tree";
+import { compareNatural, initialExpansion, sortNodes, visibleRows } from "../../../webview/tree/visible-rows";
 
 /** Every row of the whole tree, indented, `each` rows not entered. */
 function outline(tree: Tree): string[] {

@@ -1,5 +1,5 @@
 import type { Selection } from "../store";
-import type { TreeNode } from "./tree";
+import type { TreeNode } from "../../tree/tree";
 
 /** What choosing the row selects. */
 export function selectionOf(node: TreeNode): Selection {

@@ -1,7 +1,6 @@
 /** How a number was made, in a line. */
-import type { CachedResult } from "../../src/protocol/inspect";
 import { toNumber, type How } from "../../src/protocol/results";
-import { formatDuration, formatNumber } from "../ui/format";
+import { formatNumber } from "../ui/format";
 
 /** `exact · f64 · one-pass · CPU, 2 threads`, with the error bound or seed where there is one. */
 export function describeHow(how: How): string {
@@ -14,12 +13,4 @@ export function describeHow(how: How): string {
     ...(how.errorBound !== undefined && toNumber(how.errorBound) > 0 ? [`error ≤ ${formatNumber(how.errorBound)}`] : []),
     ...(how.seed === undefined ? [] : [`seed ${how.seed}`]),
   ].join(" · ");
-}
-
-/** The same for what is known of a tensor, with the time it took or that it was kept from before. */
-export function describeResult(result: CachedResult): string {
-  const how = result.statistics?.how ?? result.spectrum?.how ?? result.norms?.how;
-  if (how === undefined) return "";
-  const time = result.fromCache === true ? " · from cache" : result.seconds === undefined ? "" : ` · ${formatDuration(result.seconds)}`;
-  return describeHow(how) + time;
 }

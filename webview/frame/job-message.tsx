@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../ui/button";
 import { formatDuration } from "../ui/format";
-import type { Job } from "./tensor-page-jobs";
+import type { Job } from "./jobs";
 
 /** Work that ends sooner is not announced: a flash of words is worse than none. */
 const PATIENCE_MS = 250;

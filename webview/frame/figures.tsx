@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { addReportPart } from "../plots/report-parts";
 import { IconButton } from "../ui/button";
-import type { InspectStore } from "./store";
+import type { PageView } from "./view";
 
 export interface Figure {
   label: string;
@@ -18,8 +18,8 @@ export interface Figure {
   alarming?: boolean;
 }
 
-export function Figures({ store, title, figures, how, children }: {
-  store: InspectStore;
+export function Figures({ view, title, figures, how, children }: {
+  view: Pick<PageView, "copy">;
   title: string;
   figures: readonly Figure[];
   how?: string | undefined;
@@ -46,7 +46,7 @@ export function Figures({ store, title, figures, how, children }: {
     <section class="figures" ref={section} aria-label={title}>
       <h3 title={how ?? ""}>
         {title}
-        <IconButton icon="copy" label={`Copy ${title}`} onClick={() => store.copy(figures.map((figure) => `${figure.label}\t${figure.exact}\n`).join(""), title)} />
+        <IconButton icon="copy" label={`Copy ${title}`} onClick={() => view.copy(figures.map((figure) => `${figure.label}\t${figure.exact}\n`).join(""), title)} />
       </h3>
       <dl>
         {figures.map((figure) => (
@@ -60,7 +60,7 @@ export function Figures({ store, title, figures, how, children }: {
                   type="button"
                   class={figure.alarming === true ? "figure alarming" : "figure"}
                   title={[`${figure.title}: ${figure.exact}`, how, "Click to copy."].filter(Boolean).join("\n")}
-                  onClick={() => store.copy(figure.exact, figure.label)}
+                  onClick={() => view.copy(figure.exact, figure.label)}
                 >
                   {figure.approximate === true ? "≈ " : ""}{figure.text}
                 </button>

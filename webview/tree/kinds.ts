@@ -1,8 +1,6 @@
 /** What every tensor does and in which layer, worked out from the names a slice at a time: half a million names take a second. */
 import { signal, type ReadonlySignal } from "@preact/signals";
 import { kindOf, layerOf } from "../../src/checkpoint/structure";
-import type { TableRow } from "../../src/protocol/tensor-table";
-import type { InspectStore } from "./store";
 
 export interface Kinds {
   /** Kinds in order of first appearance. */
@@ -13,18 +11,23 @@ export interface Kinds {
   layer: Int32Array;
 }
 
-const SLICE = 10_000;
-const known = new WeakMap<readonly TableRow[], ReadonlySignal<Kinds | null>>();
+/** What a kind is read off. */
+interface Named {
+  name: string;
+  shape: readonly number[];
+}
 
-/** The kinds of the rows shown now; null while they are still being worked out. */
-export function kindsOf(store: InspectStore): Kinds | null {
-  const rows = store.rows.value;
+const SLICE = 10_000;
+const known = new WeakMap<readonly Named[], ReadonlySignal<Kinds | null>>();
+
+/** The kinds of these tensors; null while they are still being worked out. */
+export function kindsOf(rows: readonly Named[]): Kinds | null {
   let kinds = known.get(rows);
   if (kinds === undefined) known.set(rows, (kinds = classify(rows)));
   return kinds.value;
 }
 
-function classify(rows: readonly TableRow[]): ReadonlySignal<Kinds | null> {
+function classify(rows: readonly Named[]): ReadonlySignal<Kinds | null> {
   const done = signal<Kinds | null>(null);
   const index = new Map<string, number>();
   const kind = new Uint16Array(rows.length);

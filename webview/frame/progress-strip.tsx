@@ -1,11 +1,11 @@
 import { visibleText, formatDuration, formatRate } from "../ui/format";
 import { Icon } from "../ui/icon";
-import type { InspectStore } from "./store";
+import type { PageView } from "./view";
 
-/** What is being computed, how far, how fast, how long yet, and Stop. Read out every tenth. */
-export function ProgressStrip({ store }: { store: InspectStore }) {
-  const progress = store.progress.value;
-  const engine = store.engine.value;
+/** What is being computed, how far, how fast, how long yet, and Stop. Read out every tenth. @param doing "analysing" */
+export function ProgressStrip({ view, doing = "analysing" }: { view: PageView; doing?: string }) {
+  const progress = view.progress.value;
+  const engine = view.engine.value;
   if (progress?.running !== true) {
     return engine.state === "starting" ? <span class="progress muted" role="status">starting the engine …</span> : null;
   }
@@ -18,9 +18,9 @@ export function ProgressStrip({ store }: { store: InspectStore }) {
       <span class="progress-bar" role="progressbar" aria-label="Analysis" aria-valuemin={0} aria-valuemax={100} aria-valuenow={percent}>
         <span style={{ width: `${100 * share}%` }} />
       </span>
-      <span class="progress-text">analysing {percent} %{rate}{left}</span>
-      <span class="screen-reader" role="status">{`Analysing, ${percent - (percent % 10)} per cent`}</span>
-      <button type="button" class="progress-stop" title="Stop the analysis (Esc)" onClick={() => store.stopAnalysis()}>
+      <span class="progress-text">{doing} {percent} %{rate}{left}</span>
+      <span class="screen-reader" role="status">{`${doing.charAt(0).toUpperCase()}${doing.slice(1)}, ${percent - (percent % 10)} per cent`}</span>
+      <button type="button" class="progress-stop" title="Stop (Esc)" onClick={() => view.stopAnalysis()}>
         <Icon name="debug-stop" /> stop
       </button>
     </div>
