@@ -40,7 +40,7 @@ interface Segment {
   entries: Record<string, Entry>;
 }
 
-/** Results about one version of one file. */
+/** Results about one version of one file, or of several together. */
 export interface FileResults {
   readonly size: number;
   get(key: string): Entry | undefined;
@@ -69,25 +69,25 @@ export class ResultCache {
     this.#maxBytes = options.maxBytes ?? 256 * 2 ** 20;
   }
 
-  /** What is known of `file` as it is (path, size, mtime); read from disk at the first call. Never rejects. */
-  of(file: CheckpointFile): Promise<FileResults> {
+  /** What is known of `files` together (two that are compared, say) as they are (path, size, mtime); read from disk at the first call. Never rejects. */
+  of(...files: CheckpointFile[]): Promise<FileResults> {
     const id = createHash("sha256")
-      .update(JSON.stringify([FORMAT, this.options.engine, file.path, file.bytes, file.modified]))
+      .update(JSON.stringify([FORMAT, this.options.engine, ...files.flatMap(({ path, bytes, modified }) => [path, bytes, modified])]))
       .digest("hex")
       .slice(0, 32);
     let results = this.#files.get(id);
     if (results === undefined) {
-      results = KeptResults.load(path.join(this.options.folder, id), file.path, (error) => this.#problem(error), (bytes) => this.#written(bytes));
+      results = KeptResults.load(path.join(this.options.folder, id), files.map(({ path }) => path), (error) => this.#problem(error), (bytes) => this.#written(bytes));
       this.#files.set(id, results);
     }
     return results;
   }
 
-  /** Forgets what was read of `file`, so that memory is free; what is on disk stays. */
+  /** Forgets what was read of `file`, also together with others, so that memory is free; what is on disk stays. */
   async release(file: CheckpointFile): Promise<void> {
     for (const [id, results] of this.#files) {
       const kept = await results;
-      if (kept.file !== file.path) continue;
+      if (!kept.files.includes(file.path)) continue;
       await kept.flush();
       this.#files.delete(id);
     }
@@ -135,13 +135,13 @@ class KeptResults implements FileResults {
 
   private constructor(
     private readonly folder: string,
-    readonly file: string,
+    readonly files: readonly string[],
     private readonly onProblem: (error: unknown) => void,
     private readonly onWritten: (bytes: number) => void,
   ) {}
 
-  static async load(folder: string, file: string, onProblem: (error: unknown) => void, onWritten: (bytes: number) => void): Promise<KeptResults> {
-    const results = new KeptResults(folder, file, onProblem, onWritten);
+  static async load(folder: string, files: readonly string[], onProblem: (error: unknown) => void, onWritten: (bytes: number) => void): Promise<KeptResults> {
+    const results = new KeptResults(folder, files, onProblem, onWritten);
     const names = await readdir(folder).catch(() => []);
     const read: string[] = [];
     for (const name of names) {
@@ -191,7 +191,7 @@ class KeptResults implements FileResults {
 
   /** Answers with the bytes written. */
   async #write(entries: ReadonlyMap<string, Entry>): Promise<number> {
-    const segment: Segment = { format: FORMAT, file: this.file, entries: Object.fromEntries(entries) };
+    const segment: Segment = { format: FORMAT, file: this.files.join(" "), entries: Object.fromEntries(entries) };
     const target = path.join(this.folder, `${Date.now().toString(36)}-${randomBytes(6).toString("hex")}.json`);
     const temporary = `${target}.tmp`;
     await mkdir(this.folder, { recursive: true });

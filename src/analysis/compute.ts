@@ -23,26 +23,29 @@ export class Compute {
   ) {}
 
   /**
-   * The answer to `job` about a tensor of `file`. Answers are kept in the cache, unless the file changed meanwhile: then
-   * nobody knows which version they belong to.
+   * The answer to `job` about tensors of `files`, which are all that it reads. Answers are kept in the cache, unless a file
+   * changed meanwhile: then nobody knows which version they belong to.
    * @throws what the engine throws.
    */
-  async run<M extends JobMethod>(job: Job<M>, file: CheckpointFile, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer<JobResult<M>>> {
-    const key = jobKey(job, file.path);
-    const kept = this.cache === undefined ? undefined : await this.cache.of(file);
+  async run<M extends JobMethod>(job: Job<M>, files: CheckpointFile | readonly CheckpointFile[], signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Answer<JobResult<M>>> {
+    const all = "path" in files ? [files] : files;
+    const paths = all.map(({ path }) => path);
+    const key = jobKey(job, ...paths);
+    const kept = this.cache === undefined ? undefined : await this.cache.of(...all);
     const known = kept?.get(key);
     if (known !== undefined) return { value: known.value as JobResult<M>, fromCache: true, seconds: known.seconds };
-    return this.#coalescer.share(`${file.path} ${key}`, signal, async (shared) => {
+    return this.#coalescer.share(`${paths.join(" ")} ${key}`, signal, async (shared) => {
       const start = performance.now();
       const value = await this.engine.request(job.method, job.params, { signal: shared, ...(onProgress === undefined ? {} : { onProgress }) });
       const seconds = (performance.now() - start) / 1000;
-      if (kept !== undefined && (await unchanged(file))) kept.put(key, value, seconds);
+      if (kept !== undefined && (await Promise.all(all.map(unchanged))).every(Boolean)) kept.put(key, value, seconds);
       return { value, fromCache: false, seconds };
     });
   }
 }
 
-async function unchanged(file: CheckpointFile): Promise<boolean> {
+/** Whether a file is still the version that was opened. */
+export async function unchanged(file: CheckpointFile): Promise<boolean> {
   const now = await stat(file.path).catch(() => undefined);
   return now !== undefined && now.size === file.bytes && now.mtimeMs === file.modified;
 }

@@ -8,7 +8,7 @@ import { flattened } from "./matrix-view";
 import { isReadable } from "./readable";
 
 /** The requests whose answers are worth keeping: small, and slow to make. */
-export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "blockScales" | "hash";
+export type JobMethod = "statistics" | "norms" | "spectrum" | "histogram" | "blockScales" | "hash" | "difference" | "subspaces";
 export type JobResult<M extends JobMethod> = EngineRequests[M]["result"];
 
 export interface Job<M extends JobMethod = JobMethod> {
@@ -49,11 +49,12 @@ export function parseSpectrumMode(text: string): SpectrumMode | null {
 }
 
 /**
- * What identifies a job's answer among those of one file: everything but the file's own path. Decoded values lie in files
+ * What identifies a job's answer among those of the same files: everything but their paths. Decoded values lie in files
  * whose names say what they hold, in a folder that is another for each process.
  */
-export function jobKey(job: Job, file: string): string {
-  const params = JSON.stringify(job.params, (key, value: unknown) => (key !== "file" ? value : value === file ? undefined : (spooledName(String(value)) ?? value)));
+export function jobKey(job: Job, ...files: string[]): string {
+  const short = (path: string): unknown => (files.length > 1 && files.includes(path) ? files.indexOf(path) : path === files[0] ? undefined : (spooledName(path) ?? path));
+  const params = JSON.stringify(job.params, (key, value: unknown) => (key === "file" ? short(String(value)) : value));
   return `${job.method} ${params}`;
 }
 

@@ -53,7 +53,7 @@ export type CompareSnapshot =
 /** What is known of a pair; fields arrive as they are computed. */
 export interface PairUpdate {
   pair: number;
-  numbers?: Omit<Pair, "a" | "b" | "partOfA" | "partOfB" | "shape" | "spectrum" | "structure">;
+  numbers?: Omit<Pair, "a" | "b" | "partOfA" | "partOfB" | "shape" | "tiedTo" | "spectrum" | "structure">;
   structure?: Structure;
   spectrum?: { rank: number; stableRank: number; effectiveRank: number; energyRank99: number };
   failed?: string;

@@ -107,8 +107,11 @@ export interface Compare {
   /** Every pairing that was not by equal name. */
   mapping: { rule: string; from: string; to: string }[];
   totals: CompareTotals;
+  /** What was found, in sentences: "All changes are in attention; each is a rank-16 update." */
+  summary: string[];
   findings: Finding[];
 }
+/** Over all pairs; what tied tensors share counts once. Pairs whose values cannot be compared are not among them. */
 export interface CompareTotals {
   /** Pairs, and those that are equal. */
   tensors: number;
@@ -116,6 +119,7 @@ export interface CompareTotals {
   /** Elements of all pairs, and those that differ bitwise. */
   parameters: number;
   changed: number;
+  /** ‖B − A‖ and its share of ‖A‖, ⟨A, B⟩/(‖A‖·‖B‖), all tensors as one vector. */
   norm: Numeric;
   relative: Numeric;
   cosine: Numeric;
@@ -149,6 +153,10 @@ export interface Pair {
   nonFinite?: { a: number; b: number };
   /** 20·log₁₀(‖A‖/‖B − A‖), when one side is quantised; ‖A‖ of the other side. */
   sqnrDb?: Numeric;
+  /** Then also the neighbouring elements of one row, as many as the quantiser's block has, with the largest ‖B − A‖; and its share of ‖A‖ there. */
+  worstBlocks?: { at: number[]; length: number; norm: Numeric; relative: Numeric }[];
+  /** The tensors are those of an earlier pair under other names: that pair, by A's name. */
+  tiedTo?: string;
   spectrum?: PairSpectrum;
   structure?: Structure;
   how: How;
@@ -165,6 +173,7 @@ export interface TensorPart {
 export interface PairSpectrum {
   a: Spectrum;
   b: Spectrum;
+  /** Its `matrixRank` counts against the rounding of stored values: 2⁻²³ in the place of 2⁻⁵², unless both sides are F64. */
   delta: Spectrum;
   overlap: { left: Numeric[]; right: Numeric[] };
   /** R of the weight-matching analysis, by γ. */

@@ -4,7 +4,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { engineIdentity, ResultCache, type CacheOptions } from "../../../src/analysis/cache";
+import { jobKey } from "../../../src/analysis/jobs";
 import type { CheckpointFile } from "../../../src/checkpoint/checkpoint";
+import type { Expression } from "../../../src/engine/protocol";
 import { Scratch } from "../../files";
 
 const FILE: CheckpointFile = { path: "/models/a.safetensors", bytes: 1000, modified: 1_700_000_000_000.5 };
@@ -40,6 +42,27 @@ describe("result cache", () => {
     assert.equal(results.get("spectrum x"), undefined);
     assert.equal(results.size, 2);
     assert.deepEqual(problems, []);
+  });
+
+  it("keeps what several files say together apart from what each says, and forgets it with either", async () => {
+    const other: CheckpointFile = { path: "/models/b.safetensors", bytes: 2000, modified: 1_700_000_000_001 };
+    const cache = open();
+    (await cache.of(FILE, other)).put("difference", { norm: 1 }, 2);
+    assert.equal((await cache.of(FILE)).size + (await cache.of(other)).size, 0);
+    await cache.release(other);
+    // Forgotten in memory only: it is read again.
+    assert.equal(segments().length, 1);
+    assert.deepEqual((await open().of(FILE, other)).get("difference"), { value: { norm: 1 }, seconds: 2 });
+    for (const files of [[other, FILE], [FILE, { ...other, modified: 1 }], [{ ...FILE, bytes: 1 }, other]]) assert.equal((await open().of(...files)).size, 0);
+  });
+
+  it("names a job by its parameters without the paths of the files it is about", () => {
+    const range = (file: string): Expression => ({ kind: "range", file, offset: 8, bytes: 16, dtype: "F32", shape: [4] });
+    const key = (a: string, b: string, files: string[]): string => jobKey({ method: "difference", params: { a: range(a), b: range(b) } }, ...files);
+    assert.equal(key("/x/a", "/x/b", ["/x/a", "/x/b"]), key("/y/a", "/y/b", ["/y/a", "/y/b"]));
+    assert.notEqual(key("/x/a", "/x/b", ["/x/a", "/x/b"]), key("/x/b", "/x/a", ["/x/a", "/x/b"]));
+    assert.equal(key("/x/a", "/x/a", ["/x/a"]), key("/y/a", "/y/a", ["/y/a"]));
+    assert.match(key("/x/a", "/x/c", ["/x/a", "/x/b"]), /"file":"\/x\/c"/);
   });
 
   it("writes by itself, soon after", async () => {
