@@ -165,6 +165,10 @@ export interface Pair {
 export interface TensorPart {
   start: number;
   stop: number;
+  /** Which axis the rows lie on; absent for the first. */
+  axis?: number;
+  /** The rows are of this entry of the first axis (an expert of a stack), and lie on the axes after it. */
+  index?: number;
   /** Rows in one run, and rows from the start of one run to the next; absent for one run. */
   run?: number;
   step?: number;
