@@ -18,6 +18,15 @@ export interface PairingRule {
   on: boolean;
 }
 
+/** How the models' attention is divided into heads: rows of the projections to queries, keys and values, columns of the output's. */
+export interface AttentionHeads {
+  /** Rows, or columns, of one head. */
+  size: number;
+  query: number;
+  /** Fewer than `query` where several query heads share one. */
+  keyValue: number;
+}
+
 /** Which tensors are paired; indices into the tables of the two sides. Half a million pairs cross in one message. */
 export interface PairTable {
   length: number;
@@ -47,7 +56,24 @@ export interface CompareSide {
 }
 
 export type CompareSnapshot =
-  | { status: "ready"; revision: number; a: CompareSide; b: CompareSide; pairs: PairTable; results: PairUpdate[]; totals: CompareTotals | null; summary: string[]; findings: Finding[]; engine: EngineStatus; map: string | null }
+  | {
+      status: "ready";
+      revision: number;
+      a: CompareSide;
+      b: CompareSide;
+      pairs: PairTable;
+      results: PairUpdate[];
+      totals: CompareTotals | null;
+      summary: string[];
+      findings: Finding[];
+      engine: EngineStatus;
+      /** The mapping file in use. */
+      map: string | null;
+      /** Null when neither model says. */
+      heads: AttentionHeads | null;
+      /** Files, by their paths, that were rewritten after numbers were computed from them: those numbers are gone. Empty once `analyse` was asked for. */
+      rewritten: string[];
+    }
   | { status: "failed"; revision: number; a: string; b: string; error: WireError };
 
 /** What is known of a pair; fields arrive as they are computed. */
