@@ -167,7 +167,7 @@ export interface TensorPart {
   stop: number;
   /** Which axis the rows lie on; absent for the first. */
   axis?: number;
-  /** The rows are of this entry of the first axis (an expert of a stack), and lie on the axes after it. */
+  /** The rows are of this entry of the first axis (an expert of a stack). */
   index?: number;
   /** Rows in one run, and rows from the start of one run to the next; absent for one run. */
   run?: number;

@@ -9,7 +9,7 @@ export interface Layout {
   index?: number;
   /** The last two axes exchanged (GPT-2's Conv1D). */
   transpose?: true;
-  /** Rows (axis 0, after the above). */
+  /** Some rows, after the above. */
   rows?: RowRun;
   /**
    * Each second row of a run beside its first: of so many heads, whose rows are pairs (2i, 2i + 1) of rotary embeddings, the rows
@@ -28,6 +28,8 @@ export interface RowRun {
   stop: number;
   run?: number;
   step?: number;
+  /** The axis that the rows lie on; absent for the first (a stack of matrices has them on its second). */
+  axis?: number;
 }
 
 /** How many rows a run takes. */
@@ -41,7 +43,7 @@ export function laidOutShape(shape: readonly number[], layout: Layout | undefine
   if (layout.shape !== undefined) return layout.shape;
   let axes = layout.index === undefined ? shape : shape.slice(1);
   if (layout.transpose === true) axes = [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!];
-  return layout.rows === undefined ? axes : [rowsOf(layout.rows), ...axes.slice(1)];
+  return layout.rows === undefined ? axes : axes.map((length, axis) => (axis === (layout.rows!.axis ?? 0) ? rowsOf(layout.rows!) : length));
 }
 
 /**
@@ -74,25 +76,30 @@ export function laidOut(tensor: Expression, layout: Layout | undefined): Express
 
 /** The first `run` of every `step` rows: rows as (steps, step), a slice of the second axis, rows again. */
 function rowRun(of: Expression, rows: RowRun): Expression {
-  const { start, stop, run, step } = rows;
-  if (run === undefined || step === undefined) return slice(of, 0, start, stop);
-  const [all = 0, ...rest] = shapeOf(of);
+  const { start, stop, run, step, axis = 0 } = rows;
+  if (run === undefined || step === undefined) return slice(of, axis, start, stop);
+  const shape = shapeOf(of);
+  const [before, all = 0, after] = [shape.slice(0, axis), shape[axis], shape.slice(axis + 1)];
   const within = start % step;
-  const steps = slice(reshape(of, [all / step, step, ...rest]), 0, Math.floor(start / step), Math.ceil(stop / step));
-  return reshape(slice(steps, 1, within, within + run), [rowsOf(rows), ...rest]);
+  const steps = slice(reshape(of, [...before, all / step, step, ...after]), axis, Math.floor(start / step), Math.ceil(stop / step));
+  return reshape(slice(steps, axis + 1, within, within + run), [...before, rowsOf(rows), ...after]);
 }
 
 /** What of the stored tensor `layout` picks; undefined for all of it. */
 export function partOf(layout: Layout | undefined): TensorPart | undefined {
-  if (layout?.rows === undefined) return layout?.index === undefined ? undefined : { start: layout.index, stop: layout.index + 1 };
-  const axis = layout.transpose === true ? { axis: 1 } : {};
-  return { ...layout.rows, ...axis, ...(layout.index === undefined ? {} : { index: layout.index }) };
+  const { index, rows, transpose } = layout ?? {};
+  if (rows === undefined) return index === undefined ? undefined : { start: index, stop: index + 1 };
+  const { axis: viewed = 0, ...run } = rows;
+  // Only matrices, and stacks of them, are transposed.
+  const axis = (index === undefined ? 0 : 1) + (transpose === true ? viewed + 1 : viewed);
+  return { ...run, ...(axis === 0 ? {} : { axis }), ...(index === undefined ? {} : { index }) };
 }
 
 /** As the view shows it: `[0:40]`, `[3, 0:40]`, `[:, 0:40]`, `[0:16 of every 48]`; empty for all of a tensor. */
 export function partText(part: TensorPart | undefined): string {
   if (part === undefined) return "";
-  const { start, stop, run, step, axis, index } = part;
+  const { start, stop, run, step, axis = 0, index } = part;
   const rows = run === undefined || step === undefined ? `${start}:${stop}` : `${start % step}:${(start % step) + run} of every ${step}`;
-  return `[${index === undefined ? "" : `${index}, `}${axis === 1 ? ":, " : ""}${rows}]`;
+  const before = Array.from({ length: axis }, (_, i) => (i === 0 && index !== undefined ? `${index}, ` : ":, "));
+  return `[${before.join("")}${rows}]`;
 }

@@ -8,8 +8,13 @@ import type { TensorPart } from "../../protocol/results";
 import type { Checkpoint } from "../checkpoint";
 import { laidOut, partOf, type Layout } from "./layout";
 import { pairByName } from "./equal-names";
+import { pairExperts } from "./experts";
+import { pairFused } from "./fused";
+import { pairWithGguf } from "./gguf";
+import type { ModelFacts } from "./model-facts";
 import { pairByPrefix } from "./prefixes";
 import { Sides } from "./sides";
+import { leaveOutWrappers } from "./wrappers";
 
 /** One side of a pair. */
 export interface PairSide {
@@ -47,23 +52,36 @@ export interface Pairing {
   reshaped: [number, number][];
   /** Those that paired something, and those that would but are off. */
   rules: AppliedRule[];
+  /**
+   * Ids of rules of which names and shapes allow more than one (how a fused tensor holds its parts): the first was taken. Switching it
+   * off, or preferring another, takes that; `settle.ts` finds out by values.
+   */
+  alternatives: string[][];
 }
 
 export interface PairingOptions {
   /** Ids of rules that are not to be applied. */
   off?: ReadonlySet<string>;
+  /** Ids of rules that are taken where there are alternatives. */
+  preferred?: ReadonlySet<string>;
+  /** What the models say of their attention heads, where they do. */
+  facts?: { a?: ModelFacts; b?: ModelFacts };
   /** Pairs made by hand, indices of A's and B's tensors; null: the tensor of A has no partner. */
   chosen?: readonly (readonly [number, number | null])[];
 }
 
 /** Pairs the tensors of two models. Takes time proportional to their number. */
-export function pairTensors(a: Checkpoint, b: Checkpoint, { off = new Set(), chosen = [] }: PairingOptions = {}): Pairing {
-  const sides = new Sides(a, b, off);
+export function pairTensors(a: Checkpoint, b: Checkpoint, { off, preferred, facts = {}, chosen = [] }: PairingOptions = {}): Pairing {
+  const sides = new Sides(a, b, off, preferred);
   pairChosen(sides, chosen);
   pairByName(sides);
+  leaveOutWrappers(sides);
   pairByPrefix(sides);
+  pairWithGguf(sides, facts.a ?? {}, facts.b ?? {});
+  if (!sides.done) pairExperts(sides);
+  if (!sides.done) pairFused(sides, facts.a ?? {}, facts.b ?? {});
   sides.pairs.sort((x, y) => x.a.tensor - y.a.tensor || x.b.tensor - y.b.tensor);
-  return { pairs: sides.pairs, onlyInA: [...sides.a.open(), ...sides.refused].sort((x, y) => x - y), onlyInB: [...sides.b.open()], reshaped: sides.reshaped, rules: sides.rules };
+  return { pairs: sides.pairs, onlyInA: [...sides.a.open(), ...sides.refused].sort((x, y) => x - y), onlyInB: [...sides.b.open()], reshaped: sides.reshaped, rules: sides.rules, alternatives: sides.alternatives };
 }
 
 function pairChosen(sides: Sides, chosen: readonly (readonly [number, number | null])[]): void {

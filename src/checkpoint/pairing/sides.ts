@@ -11,6 +11,10 @@ export class Side {
   /** Tensors that have a partner or are settled otherwise. */
   readonly settled: Uint8Array;
   left: number;
+  /** How tensors are stored here that the other side stores otherwise; added to the layout of every pair. */
+  readonly conventions = new Map<number, Layout>();
+  /** Why a tensor cannot be compared with one of the other side. */
+  readonly refusals = new Map<number, string>();
 
   constructor(readonly checkpoint: Checkpoint) {
     this.tensors = checkpoint.tensors;
@@ -28,6 +32,17 @@ export class Side {
   /** Indices of the tensors without a partner, in file order. */
   *open(): Generator<number> {
     for (let i = 0; i < this.settled.length; i++) if (this.settled[i] === 0) yield i;
+  }
+
+  /** `layout` with what is the convention for the tensor. */
+  laidOut(tensor: number, layout?: Layout): Layout | undefined {
+    const convention = this.conventions.get(tensor);
+    return convention === undefined ? layout : { ...convention, ...layout };
+  }
+
+  /** The tensor's shape by its convention. */
+  shapeOf(tensor: number): readonly number[] {
+    return laidOutShape(this.tensors[tensor]!.shape, this.conventions.get(tensor));
   }
 
   /** The open tensors by key; null where two have the same. */
@@ -50,8 +65,10 @@ export class Sides {
   /** Tensors of A that the user took out of the pairing. */
   readonly refused: number[] = [];
   readonly rules: AppliedRule[] = [];
+  /** Groups of rules of which one was taken though the names allow the others. */
+  readonly alternatives: string[][] = [];
 
-  constructor(a: Checkpoint, b: Checkpoint, private readonly off: ReadonlySet<string>) {
+  constructor(a: Checkpoint, b: Checkpoint, private readonly off: ReadonlySet<string> = new Set(), readonly preferred: ReadonlySet<string> = new Set()) {
     this.a = new Side(a);
     this.b = new Side(b);
   }
@@ -71,11 +88,23 @@ export class Sides {
     return this.rules.push({ id, sentence, on: !this.off.has(id), pairs: 0 }) - 1;
   }
 
+  /** Pairs open tensors of equal keys. `rule` is asked for once there are some. */
+  joinEqualKeys(rule: () => number): void {
+    const names = this.b.byKey();
+    let index: number | undefined;
+    for (const [key, i] of this.a.byKey()) {
+      const j = names.get(key);
+      if (i === null || j === null || j === undefined) continue;
+      index ??= rule();
+      this.join(i, j, index);
+    }
+  }
+
   /** Pairs two tensors, or lists them as reshaped when their shapes do not fit; both are settled. */
   join(a: number, b: number, rule: number, layoutA?: Layout, layoutB?: Layout): void {
-    const [x, y] = [this.a.tensors[a]!, this.b.tensors[b]!];
-    const shape = laidOutShape(x.shape, layoutA);
-    if (comparable(shape, laidOutShape(y.shape, layoutB))) this.pair(a, b, rule, shape, layoutA, layoutB);
+    const shapeA = laidOutShape(this.a.tensors[a]!.shape, this.a.laidOut(a, layoutA));
+    const shapeB = laidOutShape(this.b.tensors[b]!.shape, this.b.laidOut(b, layoutB));
+    if (comparable(shapeA, shapeB)) this.pair(a, b, rule, layoutA, layoutB);
     else this.reshaped.push([a, b]);
     this.a.settle(a);
     this.b.settle(b);
@@ -88,13 +117,14 @@ export class Sides {
   }
 
   /** Adds a pair of equally many elements; settles neither. */
-  pair(a: number, b: number, rule: number, shape: readonly number[], layoutA?: Layout, layoutB?: Layout): void {
+  pair(a: number, b: number, rule: number, layoutA?: Layout, layoutB?: Layout): void {
     const [x, y] = [this.a.tensors[a]!, this.b.tensors[b]!];
-    const why = unreadable(x) ?? unreadable(y);
+    const [ownA, ownB] = [this.a.laidOut(a, layoutA), this.b.laidOut(b, layoutB)];
+    const why = unreadable(x) ?? unreadable(y) ?? this.a.refusals.get(a) ?? this.b.refusals.get(b);
     this.pairs.push({
-      a: layoutA === undefined ? { tensor: a } : { tensor: a, layout: layoutA },
-      b: layoutB === undefined ? { tensor: b } : { tensor: b, layout: layoutB },
-      shape,
+      a: ownA === undefined ? { tensor: a } : { tensor: a, layout: ownA },
+      b: ownB === undefined ? { tensor: b } : { tensor: b, layout: ownB },
+      shape: laidOutShape(x.shape, ownA),
       rule,
       retyped: x.dtype !== y.dtype,
       ...(why === undefined ? {} : { unreadable: why }),

@@ -2,30 +2,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
-import type { Checkpoint } from "../../../src/checkpoint/checkpoint";
-import { mappingOf, pairTensors, type Pairing } from "../../../src/checkpoint/pairing/pairing";
-import { openCheckpoint } from "../../../src/checkpoint/registry";
-import { checkpointOf, tensorOf, type Tensors } from "../../adapters";
+import { mappingOf, pairTensors } from "../../../src/checkpoint/pairing/pairing";
+import { checkpointOf, tensorOf } from "../../adapters";
 import { fixtures } from "../../files";
+import { assertEqualValues, described, model, pairFiles } from "../../pairs";
 
 const folder = join(fixtures, "adapters", "compare");
-
-/** A model of tensors of these shapes. */
-function model(shapes: Record<string, number[]>): Checkpoint {
-  return checkpointOf(Object.fromEntries(Object.entries(shapes).map(([name, shape]): [string, Tensors[string]] => [name, tensorOf(shape, () => 0)])));
-}
-
-/** Names of the pairs, and the rules that made them. */
-function named(pairing: Pairing, a: Checkpoint, b: Checkpoint): [string, string, string][] {
-  return pairing.pairs.map(({ a: x, b: y, rule }) => [a.tensors[x.tensor]!.name, b.tensors[y.tensor]!.name, rule < 0 ? "" : pairing.rules[rule]!.id]);
-}
 
 describe("pairing of tensors", () => {
   it("is by equal name first, in A's order", () => {
     const a = model({ "x.weight": [2, 3], "y.weight": [4], "only.a": [1] });
     const b = model({ "y.weight": [4], "only.b": [2, 2], "x.weight": [2, 3] });
     const pairing = pairTensors(a, b);
-    assert.deepEqual(named(pairing, a, b), [["x.weight", "x.weight", ""], ["y.weight", "y.weight", ""]]);
+    assert.deepEqual(described({ a, b, pairing }), [["x.weight", "x.weight", ""], ["y.weight", "y.weight", ""]]);
     assert.deepEqual([pairing.onlyInA, pairing.onlyInB, pairing.reshaped, pairing.rules], [[2], [1], [], []]);
   });
 
@@ -38,15 +27,17 @@ describe("pairing of tensors", () => {
   });
 
   it("finds the prefix of the published pair, whichever side has it", async () => {
-    const [a, b] = [await openCheckpoint(join(folder, "prefixes/a")), await openCheckpoint(join(folder, "prefixes/b"))];
+    const [a, b] = [join(folder, "prefixes/a"), join(folder, "prefixes/b")];
     for (const [x, y] of [[a, b], [b, a]] as const) {
-      const pairing = pairTensors(x, y);
+      const paired = await pairFiles(x, y);
+      const { pairing } = paired;
       assert.equal(pairing.pairs.length, 12);
       assert.deepEqual(pairing.rules.map(({ id, pairs }) => [id, pairs]), [["prefix:base_model.model.", 12]]);
-      assert.ok(mappingOf(pairing, a, b).every(({ rule }) => rule === "prefix:base_model.model."));
+      assert.ok(mappingOf(pairing, paired.a, paired.b).every(({ rule }) => rule === "prefix:base_model.model."));
       assert.deepEqual([pairing.onlyInA, pairing.onlyInB, pairing.reshaped], [[], [], []]);
+      assertEqualValues(paired);
     }
-    assert.deepEqual(pairTensors(a, b, { off: new Set(["prefix:base_model.model."]) }).pairs, []);
+    assert.deepEqual((await pairFiles(a, b, { off: new Set(["prefix:base_model.model."]) })).pairing.pairs, []);
   });
 
   it("recovers any prefix that one side adds", () => {
