@@ -69,7 +69,7 @@ export function applies(part: AnalysisPart, tensor: Tensor): boolean {
  * Expected work in seconds of one core. Only ratios matter: it orders work and weighs what is left. Scans run at memory
  * bandwidth; a full spectrum of m × n, m ≥ n, takes about 4·m·n² operations for the reduction to band form.
  */
-export function cost(part: AnalysisPart, tensor: Tensor, mode: SpectrumMode): number {
+export function cost(part: AnalysisPart, tensor: Pick<Tensor, "bytes" | "shape">, mode: SpectrumMode): number {
   const scan = tensor.bytes / 5e9 + 2e-5;
   if (part !== "spectrum") return scan;
   const matrix = flattened(tensor.shape);

@@ -4,7 +4,7 @@ import { Rate } from "./rate";
 
 export interface Phase<T> {
   tasks: readonly T[];
-  /** The order to do them in, asked when the phase begins. Default: as they stand. */
+  /** Asked when the phase begins: those of them that are still to be done, in their order. Default: all as they stand. */
   ordered?(): readonly T[];
 }
 
@@ -48,8 +48,9 @@ const LONG = 0.2;
 
 /** Runs all tasks; one phase ends before the next begins. A task that fails is listed and the rest go on. */
 export async function runPhases<T>({ phases, facts, concurrency, signal, run, onProgress, onFailed }: PhasesOptions<T>): Promise<PhasesResult<T>> {
-  const total = phases.reduce((sum, { tasks }) => sum + tasks.length, 0);
-  let left = phases.reduce((sum, { tasks }) => tasks.reduce((inner, task) => inner + facts(task).work, sum), 0);
+  const workOf = (tasks: readonly T[]): number => tasks.reduce((sum, task) => sum + facts(task).work, 0);
+  let total = phases.reduce((sum, { tasks }) => sum + tasks.length, 0);
+  let left = phases.reduce((sum, { tasks }) => sum + workOf(tasks), 0);
   const rate = new Rate();
   const failed: PhasesResult<T>["failed"] = [];
   const failures: AnalysisProgress["failed"] = [];
@@ -107,6 +108,10 @@ export async function runPhases<T>({ phases, facts, concurrency, signal, run, on
   for (const { tasks, ordered } of phases) {
     if (signal.aborted) break;
     const queue = ordered?.() ?? tasks;
+    if (queue.length !== tasks.length) {
+      total += queue.length - tasks.length;
+      left += workOf(queue) - workOf(tasks);
+    }
     report(true);
     let next = 0;
     const worker = async (): Promise<void> => {
