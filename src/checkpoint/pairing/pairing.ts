@@ -35,6 +35,8 @@ export interface TensorPair {
   retyped: boolean;
   /** Why it cannot be compared. */
   unreadable?: string;
+  /** Both sides are the same bytes of one file in the same order: equal without being read. */
+  same?: true;
 }
 
 export interface AppliedRule extends PairingRule {

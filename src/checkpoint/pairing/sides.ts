@@ -128,6 +128,7 @@ export class Sides {
       rule,
       retyped: x.dtype !== y.dtype,
       ...(why === undefined ? {} : { unreadable: why }),
+      ...(why === undefined && sameBytes(x, y) && sameLayout(ownA, ownB) ? { same: true } : {}),
     });
     if (rule >= 0) this.rules[rule]!.pairs++;
   }
@@ -136,6 +137,18 @@ export class Sides {
 /** Why a tensor's values cannot be compared. */
 function unreadable({ expression, load, unreadable: why }: Tensor): string | undefined {
   return expression !== null || load !== undefined ? undefined : (why ?? "its values cannot be decoded");
+}
+
+/** Whether two tensors are the same stored elements: one object, or one range of one file. */
+function sameBytes(a: Tensor, b: Tensor): boolean {
+  if (a === b) return true;
+  const [x, y] = [a.expression, b.expression];
+  if (x === null || y === null || (x.kind !== "range" && x.kind !== "blocks") || x.kind !== y.kind || x.offset !== y.offset || x.bytes !== y.bytes || x.file !== y.file) return false;
+  return JSON.stringify(x) === JSON.stringify(y);
+}
+
+function sameLayout(a: Layout | undefined, b: Layout | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
