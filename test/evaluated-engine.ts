@@ -1,12 +1,16 @@
-/** What the engine answers, from the independent evaluator: spectra, L2 norms and norms of rows and columns. */
+/** What the engine answers, from the independent evaluator: spectra, norms, differences, relations, orders of lines. */
 import type { Engine } from "../src/analysis/engine";
 import type { EngineMethod, EngineRequests, Expression } from "../src/engine/protocol";
+import { difference, lineHashes, match, relations, residual } from "./evaluated-relations";
 import { evaluate, svd, type Values } from "./expressions";
 
 const how = { method: "one-sided Jacobi", precision: "f64", exact: true, backend: "cpu", threads: 1 };
 
+const WITHOUT_ONE_TENSOR = { difference, lineHashes, match, relations, residual };
+
 export class EvaluatedEngine implements Engine {
   request<M extends EngineMethod>(method: M, params: unknown): Promise<EngineRequests[M]["result"]> {
+    if (method in WITHOUT_ONE_TENSOR) return Promise.resolve(WITHOUT_ONE_TENSOR[method as keyof typeof WITHOUT_ONE_TENSOR](params as never) as never);
     const matrix = evaluate((params as { tensor: Expression }).tensor);
     if (method === "spectrum") return Promise.resolve(spectrum(matrix) as never);
     if (method === "norms") return Promise.resolve(norms(matrix) as never);

@@ -242,7 +242,7 @@ function errorFunction(x: number): number {
 }
 
 /** To the nearest value of a narrower type, ties to even; `-0` and non-finite values stay. */
-function rounded(x: number, dtype: "F32" | "F16" | "BF16"): number {
+export function rounded(x: number, dtype: "F32" | "F16" | "BF16"): number {
   if (dtype === "F32" || !Number.isFinite(x) || x === 0) return Math.fround(x);
   const [fraction, least, largest] = dtype === "F16" ? [10, -14, 65504] : [7, -126, 2 ** 127 * (2 - 2 ** -7)];
   const exponent = Math.max(Math.floor(Math.log2(Math.abs(x))), least);

@@ -11,17 +11,8 @@ export interface TensorPair {
   dtypeA: string;
   dtypeB: string;
   /**
-   * The values of both, element for element.
+   * The values of both, element for element; `delta` where B − A is known by itself (an adapter's update), in A's shape.
    * @throws CheckpointError when those of one cannot be decoded.
    */
-  expressions(signal?: AbortSignal): Promise<{ a: Expression; b: Expression }>;
-}
-
-/** How a model's attention is divided into heads. */
-export interface AttentionHeads {
-  /** Rows of one head in the query, key and value projections, columns in the output projection. */
-  size: number;
-  query: number;
-  /** Fewer than `query` where several query heads share one. */
-  keyValue: number;
+  expressions(signal?: AbortSignal): Promise<{ a: Expression; b: Expression; delta?: Expression }>;
 }
