@@ -1,6 +1,6 @@
 /** `inspect` for people: the overview, a table of tensors, the findings. */
 import { foldedName, layerOf } from "../checkpoint/structure";
-import type { Finding, How } from "../protocol/results";
+import { findings, howText } from "./findings-report";
 import { bytes, count, integer, number, printable, shape } from "./format";
 import type { InspectDocument, TensorDocument } from "./inspect";
 import { table, type Column } from "./table";
@@ -82,10 +82,6 @@ function spectrumCells({ spectrum }: TensorDocument): string[] {
   ];
 }
 
-function howText({ method, precision, exact, backend, threads }: How): string {
-  return `${method}, ${precision}, ${exact ? "exact" : "approximate"}, ${backend}, ${threads} ${threads === 1 ? "thread" : "threads"}`;
-}
-
 /** Repeated layers as one row each, where dtype and shape agree: `layers.0…31`. */
 function folded(list: readonly TensorDocument[]): { name: string; tensor: TensorDocument; times: number }[] {
   const groups = new Map<string, TensorDocument[]>();
@@ -104,34 +100,4 @@ function groupName(group: readonly TensorDocument[]): string {
   const [first, last] = [Math.min(...layers), Math.max(...layers)];
   const name = foldedName(group[0]!.name);
   return printable(last - first + 1 === group.length ? name.replace("*", `${first}…${last}`) : name);
-}
-
-const WORD = { error: "error", warning: "warning", info: "note" } as const;
-
-/** A rule that fires for every tensor of a model would bury the others. */
-const SHOWN_PER_RULE = 10;
-
-function findings(list: readonly Finding[], style: Style): string[] {
-  if (list.length === 0) return [];
-  const colour = { error: style.red, warning: style.yellow, info: style.faint };
-  const width = Math.max(...list.map(({ severity }) => WORD[severity].length));
-  const lines = [style.bold(`${list.length} ${list.length === 1 ? "finding" : "findings"}`)];
-  const groups = new Map<string, Finding[]>();
-  for (const finding of list) {
-    const key = `${finding.severity} ${finding.rule}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [finding]);
-    else group.push(finding);
-  }
-  for (const group of groups.values()) {
-    const { severity, rule } = group[0]!;
-    const word = colour[severity](WORD[severity].padEnd(width));
-    const shown = group.length > SHOWN_PER_RULE ? group.slice(0, SHOWN_PER_RULE - 1) : group;
-    for (const { tensor, message } of shown) {
-      const where = tensor === undefined || message.includes(tensor) ? "" : `${printable(tensor)}: `;
-      lines.push(`  ${word}  ${where}${printable(message)} ${style.faint(`[${rule}]`)}`);
-    }
-    if (shown.length < group.length) lines.push(`  ${word}  and ${integer(group.length - shown.length)} more; --json lists them all ${style.faint(`[${rule}]`)}`);
-  }
-  return lines;
 }

@@ -45,7 +45,7 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
             write_all_at(&file, elements, offset + first).map_err(|error| Error::io(path, "write", &error))
         },
     )?;
-    tensor.check()?;
+    tensor.source().check()?;
     Ok(WriteResult { bytes })
 }
 

@@ -17,9 +17,11 @@ export function changeOf(a: Expression, b: Expression): Expression {
 
 /** What is added to `base` in `sum`; null when that is no such sum. */
 function updateOn(base: Expression, sum: Expression): Expression | null {
-  if (sum.kind !== "compute" || sum.operation.name !== "add") return null;
-  const [first, update] = sum.of;
-  return JSON.stringify(first) === JSON.stringify(base) ? update! : null;
+  if (sum.kind !== "combination" || sum.of.length < 2 || sum.coefficients[0] !== 1) return null;
+  const [first, ...updates] = sum.of;
+  if (JSON.stringify(first) !== JSON.stringify(base)) return null;
+  const [factor = 1, ...others] = sum.coefficients.slice(1);
+  return others.length === 0 ? scale(updates[0]!, factor) : combination(updates, [factor, ...others]);
 }
 
 /** The mode-`axis` unfolding: that axis against all others, in their order. */

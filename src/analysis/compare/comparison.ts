@@ -6,11 +6,10 @@ import { basename } from "node:path";
 import type { Checkpoint, CheckpointFile, SourceOpener } from "../../checkpoint/checkpoint";
 import { reshape } from "../../checkpoint/adapters/build";
 import { LocalFiles } from "../../checkpoint/file-source";
-import { headsOf, readModelFacts, type ModelFacts } from "../../checkpoint/pairing/model-facts";
-import { pairTensors } from "../../checkpoint/pairing/pairing";
+import type { ComparedSide } from "../../checkpoint/pairing/adapted";
 import { openCheckpoint } from "../../checkpoint/registry";
 import type { DifferenceResult, Expression, HistogramParams, HistogramResult, PictureResult, Progress, SpectrumResult, SubspacesResult, ValuesResult, Window } from "../../engine/protocol";
-import type { AttentionHeads, ComparePart, CompareSide, CompareSnapshot, CompareView, Of, PairUpdate } from "../../protocol/compare";
+import type { ComparePart, CompareSide, CompareSnapshot, CompareView, Of, PairUpdate } from "../../protocol/compare";
 import type { EngineStatus, MatrixView, SpectrumMode } from "../../protocol/inspect";
 import { toNumber, type CompareTotals, type Finding, type PairSpectrum, type Structure } from "../../protocol/results";
 import { RpcError, toWireError } from "../../protocol/rpc";
@@ -20,17 +19,17 @@ import type { Engine } from "../engine";
 import { Events } from "../events";
 import { worstFirst } from "../health";
 import { histogramJob, jobKey, spectrumJob, type Job, type JobMethod, type JobResult } from "../jobs";
-import { LiveCheckpoint, type LiveOptions } from "../live-checkpoint";
+import type { LiveOptions } from "../live-checkpoint";
 import { viewAsMatrix } from "../matrix-view";
 import { overviewOf, tableOf } from "../overview";
 import { StructureFinder } from "../structure/finder";
 import { Throttle } from "../throttle";
 import { changeOf, unfolded } from "./change";
 import { comparisonFindings, type Dropped } from "./findings";
-import { layeredSides, type Side } from "./layered";
+import { LivePair } from "./live-pair";
 import type { PairFacts } from "./known";
 import { numeric, totalsOf } from "./numbers";
-import { OpenedPair, type PairValues } from "./opened";
+import { type OpenedPair, type PairValues } from "./opened";
 import { changeSpectrumJob, detailedDifference, differenceJob, glance, rankAboveRounding } from "./pair-jobs";
 import { pairTableOf } from "./pair-table";
 import { comparePairs, expectedChange, type CompareTask } from "./run";
@@ -80,30 +79,15 @@ const GAMMAS = [0, 0.3];
 /** Dimension of the spaces whose overlap is told with the spectra. */
 const OVERLAP = 16;
 
-/** One side's file as it is followed on disk. */
-interface Followed {
-  path: string;
-  live: LiveCheckpoint;
-  checkpoint: Checkpoint | null;
-}
-
 export class Comparison {
   readonly #compute: Compute;
   readonly #events = new Events<ComparisonEvents>();
   readonly #sources: SourceOpener;
-  readonly #open: (path: string) => Promise<Checkpoint>;
-  #a: Followed;
-  #b: Followed;
-  #building: Promise<void>;
-  /** Why the two that were read could not be put together. */
-  #failure: unknown = null;
-  #opened: OpenedPair | null = null;
+  readonly #pair: LivePair;
+  /** What `#finder` and the results are of. */
+  #adopted: OpenedPair | null = null;
   #finder: StructureFinder | null = null;
-  readonly #off = new Set<string>();
-  /** Pairs made by hand, by name; null: none. */
-  #chosen = new Map<string, string | null>();
   #dropped: Dropped | null = null;
-  #revision = 0;
   #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   /** Pairs whose results listeners have not been told of. */
@@ -116,16 +100,20 @@ export class Comparison {
   /** Starts reading the headers; `opened()` waits for that. */
   constructor(private readonly options: ComparisonOptions) {
     this.#sources = options.sources ?? new LocalFiles();
-    this.#open = options.open ?? ((path) => openCheckpoint(path, this.#sources));
     this.#compute = new Compute(options.engine, options.cache);
-    this.#a = this.#follow(options.a);
-    this.#b = this.#follow(options.b);
-    this.#building = Promise.all([this.#a.live.settled, this.#b.live.settled]).then(() => this.#build());
+    const { a, b, base, patienceMs } = options;
+    this.#pair = new LivePair({
+      a, b, base, patienceMs,
+      sources: this.#sources,
+      open: options.open ?? ((path) => openCheckpoint(path, this.#sources)),
+      onPaired: (opened, reread) => this.#adopt(opened, reread),
+      onChanged: () => this.#tellChanged(),
+    });
   }
 
   /** Paths as they were given, in their present order. */
   get paths(): { a: string; b: string } {
-    return { a: this.#a.path, b: this.#b.path };
+    return this.#pair.paths;
   }
 
   /** Adds a listener; returns its removal. */
@@ -137,24 +125,21 @@ export class Comparison {
    * The two models, paired.
    * @throws CheckpointError when one has never been read whole, or they do not belong together.
    */
-  async opened(): Promise<OpenedPair> {
-    await this.#building;
-    if (this.#opened === null) throw this.#error;
-    return this.#opened;
+  opened(): Promise<OpenedPair> {
+    return this.#pair.opened();
   }
 
   /** All that a view needs to draw. Waits for the headers, not for the cache: what that holds arrives as results. */
   async snapshot(): Promise<CompareSnapshot> {
-    await this.#building;
-    const revision = this.#revision;
-    const opened = this.#opened;
-    if (opened === null) return { status: "failed", revision, a: this.#a.path, b: this.#b.path, error: toWireError(this.#error) };
+    await this.#pair.settled;
+    const { revision, paths, current: opened } = this.#pair;
+    if (opened === null) return { status: "failed", revision, ...paths, error: toWireError(this.#pair.error) };
     const { known } = opened;
     return {
       status: "ready",
       revision,
-      a: this.#side(opened.a, this.#a.path),
-      b: this.#side(opened.b, this.#b.path),
+      a: this.#side(opened.a, paths.a),
+      b: this.#side(opened.b, paths.b),
       pairs: pairTableOf(opened.pairing, opened.a.checkpoint),
       results: this.#withTied(known.pairs()).map((pair) => this.#update(opened, pair)),
       totals: known.pairs().length === 0 ? null : totalsOf(opened.differences()),
@@ -169,18 +154,18 @@ export class Comparison {
 
   /** What the headers show and what was computed, worst first; empty until the structure is there. */
   findings(): Finding[] {
-    const opened = this.#opened;
+    const opened = this.#adopted;
     if (opened === null) return [];
     return worstFirst([...this.#stale(), ...comparisonFindings(opened, this.#dropped)]);
   }
 
   /** Over the pairs that are known. */
   totals(): CompareTotals {
-    return totalsOf(this.#opened?.differences() ?? []);
+    return totalsOf(this.#adopted?.differences() ?? []);
   }
 
   summary(): string[] {
-    return this.#opened === null ? [] : summaryOf(this.#opened);
+    return this.#adopted === null ? [] : summaryOf(this.#adopted);
   }
 
   /** Compares all pairs or those named, after any comparison under way. Results arrive as events while it runs. */
@@ -271,122 +256,59 @@ export class Comparison {
   }
 
   /** Switches a pairing rule on or off, by its id. */
-  async switchRule(rule: string, on: boolean): Promise<void> {
-    if (on) this.#off.delete(rule);
-    else this.#off.add(rule);
-    await this.#rebuild();
+  switchRule(rule: string, on: boolean): Promise<void> {
+    return this.#pair.switchRule(rule, on);
   }
 
   /** Pairs two tensors by hand (indices), or leaves A's without a partner. */
-  async pairUp(a: number, b: number | null): Promise<void> {
-    const opened = await this.opened();
-    const [x, y] = [opened.a.checkpoint.tensors[a], b === null ? null : opened.b.checkpoint.tensors[b]];
-    if (x === undefined || y === undefined) throw new RpcError({ code: "usage", message: `There is no tensor ${x === undefined ? a : b}.` });
-    this.#chosen.set(x.name, y?.name ?? null);
-    await this.#rebuild();
+  pairUp(a: number, b: number | null): Promise<void> {
+    return this.#pair.pairUp(a, b);
   }
 
   /** Exchanges A and B. */
-  async swap(): Promise<void> {
-    await this.#building;
-    [this.#a, this.#b] = [this.#b, this.#a];
-    this.#chosen = new Map([...this.#chosen].flatMap(([a, b]) => (b === null ? [] : [[b, a]])));
-    await this.#rebuild();
+  swap(): Promise<void> {
+    return this.#pair.swap();
   }
 
   /** Reads both headers again. What cannot be read stays as it was, and a finding says why. */
-  async reload(): Promise<void> {
-    await Promise.all([this.#a.live.reload(), this.#b.live.reload()]);
+  reload(): Promise<void> {
+    return this.#pair.reload();
   }
 
   /** Follows the files on disk from now on: reads again when they changed, patient with half-written ones. */
   watch(): void {
-    this.#a.live.watch();
-    this.#b.live.watch();
+    this.#pair.watch();
   }
 
   /** Ends everything under way; waits until what is known is on disk. */
   async dispose(): Promise<void> {
-    this.#a.live.dispose();
-    this.#b.live.dispose();
-    this.#opened?.lifetime.abort();
+    this.#pair.dispose();
     this.#tellResults.cancel();
     this.#tellFindings.cancel();
     const { cache } = this.options;
-    if (cache === undefined || this.#opened === null) return;
-    await Promise.all([...this.#opened.a.checkpoint.files, ...this.#opened.b.checkpoint.files].map((file) => cache.release(file)));
-  }
-
-  get #error(): unknown {
-    return this.#a.live.error ?? this.#b.live.error ?? this.#failure;
+    const opened = this.#pair.current;
+    if (cache === undefined || opened === null) return;
+    await Promise.all([...opened.a.checkpoint.files, ...opened.b.checkpoint.files].map((file) => cache.release(file)));
   }
 
   get #trusted(): boolean {
     return this.options.trusted?.() ?? true;
   }
 
-  #follow(path: string): Followed {
-    const { patienceMs } = this.options;
-    const followed: Followed = {
-      path,
-      checkpoint: null,
-      live: new LiveCheckpoint({
-        path,
-        open: this.#open,
-        patienceMs,
-        onRead: (checkpoint) => (followed.checkpoint = checkpoint),
-        onReread: () => this.#rebuild(true),
-      }),
-    };
-    return followed;
-  }
-
-  /** Puts the two together anew. @param reread a file was read again. */
-  async #rebuild(reread = false): Promise<void> {
-    this.#building = this.#building.then(() => this.#build(reread));
-    await this.#building;
-    this.#events.emit("changed", await this.snapshot());
-  }
-
-  async #build(reread = false): Promise<void> {
-    const [a, b] = [this.#a.checkpoint, this.#b.checkpoint];
-    this.#revision++;
-    if (a === null || b === null) return;
-    try {
-      const base = this.options.base === undefined ? undefined : await this.#open(this.options.base);
-      const sides = await layeredSides(a, b, base, this.#sources);
-      const [ofA, ofB] = [sides.a.checkpoint, sides.b.checkpoint];
-      const facts = { a: await readModelFacts(ofA, this.#sources), b: await readModelFacts(ofB, this.#sources) };
-      const pairing = pairTensors(ofA, ofB, { off: this.#off, facts, chosen: this.#chosenIndices(ofA, ofB) });
-      this.#adopt(new OpenedPair(sides.a, sides.b, pairing, attentionHeads([facts.a, facts.b])), reread);
-      this.#failure = null;
-    } catch (error) {
-      this.#failure = error;
-    }
-  }
-
   #adopt(opened: OpenedPair, reread: boolean): void {
-    const earlier = this.#opened;
-    if (earlier !== null) {
-      opened.inherit(earlier);
-      earlier.lifetime.abort();
+    const earlier = this.#adopted;
+    if (reread && earlier !== null) {
       const lost = earlier.known.pairs().length - opened.known.pairs().length;
-      if (reread && lost > 0) this.#dropped = { files: opened.versions.othersThan(earlier.versions), pairs: lost };
+      if (lost > 0) this.#dropped = { files: opened.versions.othersThan(earlier.versions), pairs: lost };
     }
+    this.#adopted = opened;
     this.#fresh.clear();
-    this.#opened = opened;
     this.#finder = new StructureFinder({ engine: this.options.engine, pairs: opened.structurePairs(), heads: opened.heads });
     if (this.options.cache !== undefined) void this.#recall(opened, this.options.cache);
   }
 
-  #chosenIndices(a: Checkpoint, b: Checkpoint): [number, number | null][] {
-    if (this.#chosen.size === 0) return [];
-    const indexOf = (tensors: Checkpoint["tensors"]): Map<string, number> => new Map(tensors.map(({ name }, i) => [name, i]));
-    const [ofA, ofB] = [indexOf(a.tensors), indexOf(b.tensors)];
-    return [...this.#chosen].flatMap(([x, y]): [number, number | null][] => {
-      const pair = [ofA.get(x), y === null ? null : ofB.get(y)] as const;
-      return pair[0] === undefined || pair[1] === undefined ? [] : [[pair[0], pair[1]]];
-    });
+  async #tellChanged(): Promise<void> {
+    if (this.#events.heard("changed")) this.#events.emit("changed", await this.snapshot());
   }
 
   /** Takes what the cache holds of the differences. */
@@ -404,7 +326,7 @@ export class Comparison {
       opened.known.add(index, { difference: found.value as DifferenceResult });
       recalled.push(index);
     }
-    if (this.#opened === opened) this.#tell(recalled);
+    if (this.#adopted === opened) this.#tell(recalled);
   }
 
   #tell(pairs: readonly number[]): void {
@@ -415,7 +337,7 @@ export class Comparison {
   }
 
   #tellFresh(): void {
-    const opened = this.#opened;
+    const opened = this.#adopted;
     if (opened === null || this.#fresh.size === 0) return;
     const results = this.#withTied([...this.#fresh]).map((pair) => this.#update(opened, pair));
     this.#fresh.clear();
@@ -428,7 +350,7 @@ export class Comparison {
 
   /** These pairs, and those of the same tensors under other names. */
   #withTied(pairs: readonly number[]): number[] {
-    const tied = this.#opened?.tied;
+    const tied = this.#adopted?.tied;
     if (tied === undefined || tied.size === 0) return [...pairs];
     const wanted = new Set(pairs);
     return [...pairs, ...[...tied].flatMap(([pair, first]) => (wanted.has(first) ? [pair] : []))].sort((x, y) => x - y);
@@ -436,13 +358,17 @@ export class Comparison {
 
   /** That the structure on screen is not what is on disk. */
   #stale(): Finding[] {
-    const error = this.#error;
+    const { error } = this.#pair;
     if (error === null) return [];
     return [{ rule: "stale", severity: "error", message: `A file changed and cannot be read now, so this is what it held before: ${toWireError(error).message.replace(/\.$/, "")}.` }];
   }
 
-  #side({ checkpoint, adapter }: Side, path: string): CompareSide {
-    return { overview: overviewOf(checkpoint, basename(path), this.#trusted), table: tableOf(checkpoint), ...(adapter === undefined ? {} : { adapter }) };
+  #side({ checkpoint, adapter }: ComparedSide, path: string): CompareSide {
+    return {
+      overview: overviewOf(checkpoint, basename(path), this.#trusted),
+      table: tableOf(checkpoint),
+      ...(adapter === undefined ? {} : { adapter: { type: adapter.type, base: adapter.base ?? "" } }),
+    };
   }
 
   /** The pair with all that computing about it needs. */
@@ -482,12 +408,12 @@ export class Comparison {
     for (const pair of lost) opened.known.forget(pair);
     const before = this.#dropped ?? { files: [], pairs: 0 };
     this.#dropped = { files: [...new Set([...before.files, changed.path])], pairs: before.pairs + lost.length };
-    if (lost.length > 0 && this.#opened === opened) this.#events.emit("changed", await this.snapshot());
+    if (lost.length > 0 && this.#adopted === opened) await this.#tellChanged();
     throw new RpcError({ code: "changed", message: "The file changed while it was compared: compare again.", file: changed.path });
   }
 
   #keep(opened: OpenedPair, pair: number, facts: PairFacts): void {
-    if (this.#opened !== opened) return;
+    if (this.#adopted !== opened) return;
     opened.known.add(pair, facts);
     this.#tell([pair]);
   }
@@ -547,13 +473,6 @@ interface Subject {
 
 function tensorOf({ a, b }: Pick<PairValues, "a" | "b">, of: Of): Expression {
   return of === "delta" ? changeOf(a, b) : of === "a" ? a : b;
-}
-
-/** As the first of the models that says; null when none does. */
-function attentionHeads(models: readonly ModelFacts[]): AttentionHeads | null {
-  const size = models.find(({ headDim }) => headDim !== undefined)?.headDim;
-  const query = headsOf(models, null, false);
-  return size === undefined || query === undefined ? null : { size, query, keyValue: headsOf(models, null, true) ?? query };
 }
 
 /** Both sides as the matrix that `view` picks out. */

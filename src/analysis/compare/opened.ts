@@ -1,13 +1,14 @@
 /** Two models as their headers were read, paired, with all that is known about the pairs. */
+import { reshape } from "../../checkpoint/adapters/build";
 import { CheckpointError, type CheckpointFile, type Tensor } from "../../checkpoint/checkpoint";
+import type { ComparedSide } from "../../checkpoint/pairing/adapted";
 import { expressionOf as expressionOfSide, type PairSide, type Pairing, type TensorPair } from "../../checkpoint/pairing/pairing";
 import type { DifferenceResult, Expression } from "../../engine/protocol";
 import type { AttentionHeads } from "../../protocol/compare";
 import { expressionOf } from "../readable";
 import type { TensorPair as StructurePair } from "../structure/pairs";
-import { filesOf } from "./change";
+import { changeOf, filesOf } from "./change";
 import { KnownPairs, type PairForm } from "./known";
-import type { Side } from "./layered";
 import { quantisedSide } from "./quantised";
 import { FileVersions } from "./versions";
 
@@ -28,8 +29,8 @@ export class OpenedPair {
   readonly #tied = new Map<number, number>();
 
   constructor(
-    readonly a: Side,
-    readonly b: Side,
+    readonly a: ComparedSide,
+    readonly b: ComparedSide,
     readonly pairing: Pairing,
     /** Null when neither model says. */
     readonly heads: AttentionHeads | null,
@@ -82,7 +83,7 @@ export class OpenedPair {
   /** @throws CheckpointError when the values of one cannot be decoded, or do not fit. */
   async values(index: number, signal?: AbortSignal): Promise<PairValues> {
     const pair = this.pair(index);
-    const read = async ({ checkpoint }: Side, side: PairSide): Promise<{ expression: Expression; file: CheckpointFile }> => {
+    const read = async ({ checkpoint }: ComparedSide, side: PairSide): Promise<{ expression: Expression; file: CheckpointFile }> => {
       const tensor = checkpoint.tensors[side.tensor]!;
       const file = checkpoint.files[tensor.file]!;
       return { expression: expressionOfSide(side, await expressionOf(tensor, file.path, signal)), file };
@@ -90,7 +91,7 @@ export class OpenedPair {
     const [a, b] = await Promise.all([read(this.a, pair.a), read(this.b, pair.b)]);
     // Decoded values lie elsewhere: they are those of the tensor's own file.
     const files = this.versions.of(new Set([a.file.path, b.file.path, ...filesOf(a.expression, b.expression)]));
-    return { a: a.expression, b: b.expression, files };
+    return { a: a.expression, b: reshape(b.expression, [...pair.shape]), files };
   }
 
   /** The differences that are known; of tensors that an earlier pair compared `again`. */
@@ -105,8 +106,13 @@ export class OpenedPair {
   structurePairs(): StructurePair[] {
     return this.pairing.pairs.map(({ shape }, i) => {
       const { a, b } = this.tensors(i);
-      return { a: a.name, b: b.name, shape, dtypeA: a.dtype, dtypeB: b.dtype, expressions: (signal) => this.values(i, signal) };
+      return { a: a.name, b: b.name, shape, dtypeA: a.dtype, dtypeB: b.dtype, expressions: (signal) => this.#change(i, signal) };
     });
+  }
+
+  async #change(index: number, signal?: AbortSignal): Promise<{ a: Expression; b: Expression; delta: Expression }> {
+    const { a, b } = await this.values(index, signal);
+    return { a, b, delta: changeOf(a, b) };
   }
 
   /** The files that a pair reads; null where values have to be decoded first. */

@@ -1,7 +1,8 @@
 /** What the changes of all tensors look like, together. */
 import type { Structure } from "../../protocol/results";
 import type { Compared } from "./summary";
-import { andList, plural, short } from "./words";
+import { counted, joined } from "../structure/words";
+import { short } from "./words";
 
 type Structured = Compared & { structure: Structure };
 
@@ -24,14 +25,14 @@ export function structureSentences(changed: readonly Compared[]): { all?: string
 }
 
 function clause(kind: Structure["kind"], group: readonly Structured[], all: boolean): string {
-  const subject = all ? (group.length === 1 ? "it is" : "each is") : `${plural(group.length, "tensor")} ${group.length === 1 ? "is" : "are"} changed by`;
+  const subject = all ? (group.length === 1 ? "it is" : "each is") : `${counted(group.length, "tensor")} ${group.length === 1 ? "is" : "are"} changed by`;
   if (kind === "low-rank") {
     const ranks = group.map(({ structure }) => structure.rank ?? 0);
     const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
     return `${subject} ${least === most ? `a rank-${least} update` : `an update of low rank (${least} to ${most})`}`;
   }
-  if (kind === "scaled") return `${all ? (group.length === 1 ? "it is" : "each is") : `${plural(group.length, "tensor")} ${group.length === 1 ? "is" : "are"}`} A's times a factor`;
-  return `${all ? (group.length === 1 ? "it holds" : "each holds") : `${plural(group.length, "tensor")} ${group.length === 1 ? "holds" : "hold"}`} A's values in another order`;
+  if (kind === "scaled") return `${all ? (group.length === 1 ? "it is" : "each is") : `${counted(group.length, "tensor")} ${group.length === 1 ? "is" : "are"}`} A's times a factor`;
+  return `${all ? (group.length === 1 ? "it holds" : "each holds") : `${counted(group.length, "tensor")} ${group.length === 1 ? "holds" : "hold"}`} A's values in another order`;
 }
 
 function sentence(kind: Structure["kind"], group: readonly Structured[]): string {
@@ -39,6 +40,6 @@ function sentence(kind: Structure["kind"], group: readonly Structured[]): string
     const text = clause(kind, group, false);
     return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
   }
-  if (group.length <= NAMED) return `${andList(group.map(({ name, structure }) => `${short(name)}: ${structure.sentence.replace(/\.$/, "")}`))}.`;
-  return `In ${plural(group.length, "tensor")} only some ${kind} changed.`;
+  if (group.length <= NAMED) return `${joined(group.map(({ name, structure }) => `${short(name)}: ${structure.sentence.replace(/\.$/, "")}`))}.`;
+  return `In ${counted(group.length, "tensor")} only some ${kind} changed.`;
 }

@@ -7,7 +7,8 @@ import { relative, sqnr, type PairNumbers, type QuantisedSide } from "./numbers"
 import type { OpenedPair } from "./opened";
 import { roundingOf } from "./quantised";
 import { structureSentences } from "./summary-structures";
-import { andList, dB, percent, plural, short } from "./words";
+import { counted, joined, percent } from "../structure/words";
+import { dB, short } from "./words";
 
 /** One pair that was compared. */
 export interface Compared {
@@ -66,7 +67,7 @@ export function summarise(whole: Whole): string[] {
 }
 
 function allEqual(compared: readonly Compared[], more: boolean): string {
-  return compared.length === 1 && !more ? "The one tensor is equal, bit for bit." : `All ${plural(compared.length, more ? "pair" : "tensor")} are equal, bit for bit.`;
+  return compared.length === 1 && !more ? "The one tensor is equal, bit for bit." : `All ${counted(compared.length, more ? "pair" : "tensor")} are equal, bit for bit.`;
 }
 
 /** Changes that have one explanation: another type, or a quantiser. Null when they have not. */
@@ -76,7 +77,7 @@ function asOneKind(changed: readonly Compared[], compared: readonly Compared[]):
   const rounded = changed.every(({ dtypes, numbers }) => dtypes.a !== dtypes.b && roundingOf(dtypes.a, dtypes.b) > 0 && numbers.changedBeyond === 0);
   if (!rounded) return null;
   const types = [...new Set(changed.map(({ dtypes: { a, b } }) => (roundingOf(a, a) > roundingOf(b, b) ? `${a} (A)` : `${b} (B)`)))];
-  return [`The same weights but for rounding to ${andList(types)}: ‖Δ‖/‖A‖ = ${percent(overall(compared))}.`];
+  return [`The same weights but for rounding to ${joined(types)}: ‖Δ‖/‖A‖ = ${percent(overall(compared))}.`];
 }
 
 /** Of more noise than this below the signal, the weights are the same. */
@@ -93,11 +94,11 @@ function quantisation(quantised: readonly Compared[], compared: readonly Compare
   const which = [...new Set(sides.map(({ side }) => side))];
   const whole = sqnr(Math.hypot(...sides.map(({ signal }) => signal)), Math.hypot(...sides.map(({ noise }) => noise)));
   const worst = quantised.reduce((least, each) => (toNumber(each.numbers.sqnrDb!) < toNumber(least.numbers.sqnrDb!) ? each : least));
-  const what = whole >= SAME_WEIGHTS_DB ? "The same weights, quantised" : `Other weights: ${andList(which)} is quantised`;
+  const what = whole >= SAME_WEIGHTS_DB ? "The same weights, quantised" : `Other weights: ${joined(which)} is quantised`;
   const rest = compared.length - quantised.length;
   return [
-    `${what} to ${andList(types)}${which.length === 1 && whole >= SAME_WEIGHTS_DB ? ` in ${which[0]}` : ""}: SQNR ${dB(whole)}, worst ${dB(toNumber(worst.numbers.sqnrDb!))} in ${short(worst.name)}.`,
-    ...(rest > 0 ? [`The other ${plural(rest, "tensor")} ${rest === 1 ? "is" : "are"} equal.`] : []),
+    `${what} to ${joined(types)}${which.length === 1 && whole >= SAME_WEIGHTS_DB ? ` in ${which[0]}` : ""}: SQNR ${dB(whole)}, worst ${dB(toNumber(worst.numbers.sqnrDb!))} in ${short(worst.name)}.`,
+    ...(rest > 0 ? [`The other ${counted(rest, "tensor")} ${rest === 1 ? "is" : "are"} equal.`] : []),
   ];
 }
 
@@ -128,15 +129,15 @@ function changes(changed: readonly Compared[], compared: readonly Compared[]): s
 function where(changed: readonly Compared[], compared: readonly Compared[]): string {
   const elements = changed.reduce((sum, { difference }) => sum + difference.differing, 0);
   if (changed.length < compared.length && changed.every(({ difference }) => difference.differing === 1) && elements <= NAMED_ELEMENTS) {
-    return `Equal but for ${plural(elements, "element")}: ${andList(changed.map(({ name, numbers }) => `${short(name)}[${numbers.maxAt.join(", ")}]`))}`;
+    return `Equal but for ${counted(elements, "element")}: ${joined(changed.map(({ name, numbers }) => `${short(name)}[${numbers.maxAt.join(", ")}]`))}`;
   }
-  if (changed.length < compared.length && changed.length <= NAMED) return `Equal but for ${andList(changed.map(({ name }) => short(name)))}`;
+  if (changed.length < compared.length && changed.length <= NAMED) return `Equal but for ${joined(changed.map(({ name }) => short(name)))}`;
   const groups = new Set(changed.map(({ kind }) => GROUPS[kind]));
   const others = new Set(compared.map(({ kind }) => GROUPS[kind]).filter((group) => !groups.has(group)));
   const size = `‖Δ‖/‖A‖ = ${percent(overall(compared))}`;
-  const share = changed.length === compared.length ? `all ${plural(compared.length, "tensor")}` : `${grouped(changed.length)} of ${plural(compared.length, "tensor")}`;
-  if (others.size > 0 && groups.size <= MOST_GROUPS) return `All changes are in ${andList([...groups])} (${share}, ${size})`;
-  return changed.length === compared.length ? `Every tensor differs (${plural(compared.length, "tensor")}, ${size})` : `${grouped(changed.length)} of ${plural(compared.length, "tensor")} differ (${size})`;
+  const share = changed.length === compared.length ? `all ${counted(compared.length, "tensor")}` : `${grouped(changed.length)} of ${counted(compared.length, "tensor")}`;
+  if (others.size > 0 && groups.size <= MOST_GROUPS) return `All changes are in ${joined([...groups])} (${share}, ${size})`;
+  return changed.length === compared.length ? `Every tensor differs (${counted(compared.length, "tensor")}, ${size})` : `${grouped(changed.length)} of ${counted(compared.length, "tensor")} differ (${size})`;
 }
 
 function overall(compared: readonly Compared[]): number {
@@ -152,7 +153,7 @@ function depth(changed: readonly Compared[], compared: readonly Compared[]): str
   const inLayers = changed.filter(({ layer }) => layer !== null);
   if (layers.length < 2 || inLayers.length === 0) return [];
   const touched = [...new Set(inLayers.map(({ layer }) => layer!))].sort((x, y) => x - y);
-  const outside = changed.length > inLayers.length ? `; ${plural(changed.length - inLayers.length, "tensor")} outside of the layers ${changed.length - inLayers.length === 1 ? "differs" : "differ"} too` : "";
+  const outside = changed.length > inLayers.length ? `; ${counted(changed.length - inLayers.length, "tensor")} outside of the layers ${changed.length - inLayers.length === 1 ? "differs" : "differ"} too` : "";
   if (touched.length < layers.length) {
     const half = layers[Math.ceil(layers.length / 2)]!;
     const place = touched.at(-1)! < half ? " (shallow)" : touched[0]! >= half ? " (deep)" : "";
@@ -177,7 +178,7 @@ function runs(layers: readonly number[]): string {
     parts.push(end === i ? String(layers[i]) : `${layers[i]}–${layers[end]}`);
     i = end + 1;
   }
-  return `${layers.length === 1 ? "layer" : "layers"} ${andList(parts)}`;
+  return `${layers.length === 1 ? "layer" : "layers"} ${joined(parts)}`;
 }
 
 /** A share of unchanged elements that is worth a sentence. */
@@ -200,14 +201,14 @@ function frozen(changed: readonly Compared[], compared: readonly Compared[]): st
   if (equal.length === 0 || changed.length <= NAMED) return [];
   const parameters = (of: readonly Compared[]): number => of.reduce((sum, { difference }) => sum + difference.count, 0);
   const share = parameters(equal) / parameters(compared);
-  return [`${plural(equal.length, "tensor")} with ${percent(share)} of the parameters ${equal.length === 1 ? "is" : "are"} equal (frozen).`];
+  return [`${counted(equal.length, "tensor")} with ${percent(share)} of the parameters ${equal.length === 1 ? "is" : "are"} equal (frozen).`];
 }
 
 function unmatchedSentence({ onlyInA, onlyInB, reshaped }: Whole): string[] {
   const parts = [
-    ...(onlyInA > 0 ? [`${plural(onlyInA, "tensor")} ${onlyInA === 1 ? "is" : "are"} only in A`] : []),
-    ...(onlyInB > 0 ? [`${plural(onlyInB, "tensor")} ${onlyInB === 1 ? "is" : "are"} only in B`] : []),
-    ...(reshaped > 0 ? [`${plural(reshaped, "tensor")} ${reshaped === 1 ? "has" : "have"} another shape`] : []),
+    ...(onlyInA > 0 ? [`${counted(onlyInA, "tensor")} ${onlyInA === 1 ? "is" : "are"} only in A`] : []),
+    ...(onlyInB > 0 ? [`${counted(onlyInB, "tensor")} ${onlyInB === 1 ? "is" : "are"} only in B`] : []),
+    ...(reshaped > 0 ? [`${counted(reshaped, "tensor")} ${reshaped === 1 ? "has" : "have"} another shape`] : []),
   ];
-  return parts.length === 0 ? [] : [`${andList(parts)}.`];
+  return parts.length === 0 ? [] : [`${joined(parts)}.`];
 }

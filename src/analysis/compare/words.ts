@@ -1,23 +1,5 @@
-/** Numbers and lists as sentences have them. */
-import { grouped, quote } from "../../checkpoint/quote";
-
-export function plural(count: number, one: string): string {
-  return `${grouped(count)} ${one}${count === 1 ? "" : "s"}`;
-}
-
-export function andList(parts: readonly string[]): string {
-  return parts.length < 2 ? (parts[0] ?? "") : `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)!}`;
-}
-
-/** Three digits; tiny ones by their power of ten. */
-export function percent(share: number): string {
-  const value = 100 * share;
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : "∞";
-  if (value !== 0 && Math.abs(value) < 1e-3) return `${value.toExponential(1)} %`;
-  // 99.99 % is not all.
-  const text = value < 100 && value > 99.9 ? String(Math.floor(value * 1000) / 1000) : value.toPrecision(3);
-  return `${Number(text)} %`;
-}
+/** Numbers and names as the summary has them. */
+import { quote } from "../../checkpoint/quote";
 
 export function dB(value: number): string {
   return Number.isFinite(value) ? `${value.toFixed(1)} dB` : "∞ dB";
