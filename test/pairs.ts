@@ -5,9 +5,10 @@ import { LocalFiles } from "../src/checkpoint/file-source";
 import { readModelFacts } from "../src/checkpoint/pairing/model-facts";
 import { partText } from "../src/checkpoint/pairing/layout";
 import { expressionOf, pairTensors, partOfSide, type Pairing, type PairingOptions, type PairSide } from "../src/checkpoint/pairing/pairing";
+import type { Probe } from "../src/checkpoint/pairing/settle";
 import { openCheckpoint } from "../src/checkpoint/registry";
 import { checkpointOf, tensorOf, type Tensors } from "./adapters";
-import { evaluate } from "./expressions";
+import { evaluate, type Values } from "./expressions";
 
 export interface Paired {
   a: Checkpoint;
@@ -31,6 +32,29 @@ export function model(shapes: Record<string, number[]>): Checkpoint {
 export function described({ a, b, pairing }: Paired): [a: string, b: string, rule: string][] {
   const name = (of: Checkpoint, side: PairSide): string => of.tensors[side.tensor]!.name + partText(partOfSide(side));
   return pairing.pairs.map((pair) => [name(a, pair.a), name(b, pair.b), pair.rule < 0 ? "" : pairing.rules[pair.rule]!.id]);
+}
+
+/** ‖b − a‖/‖a‖ by the evaluator. */
+export const probe: Probe = (a, b) => {
+  const [x, y] = [evaluate(a).data, evaluate(b).data];
+  assert.equal(x.length, y.length);
+  return Promise.resolve(Math.hypot(...x.map((value, i) => y[i]! - value)) / Math.hypot(...x));
+};
+
+/** Rows of a matrix or elements of a vector, by index. */
+export function rowsAt({ shape, data }: Values, rows: readonly number[]): Values {
+  const width = data.length / shape[0]!;
+  return { shape: [rows.length, ...shape.slice(1)], data: Float64Array.from(rows.flatMap((row) => [...data.subarray(row * width, (row + 1) * width)])) };
+}
+
+/** One after the other, by rows. */
+export function stacked(...of: Values[]): Values {
+  return { shape: [of.reduce((sum, { shape }) => sum + shape[0]!, 0), ...of[0]!.shape.slice(1)], data: Float64Array.from(of.flatMap(({ data }) => [...data])) };
+}
+
+export function transposed({ shape, data }: Values): Values {
+  const [rows, columns] = shape as [number, number];
+  return { shape: [columns, rows], data: Float64Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!) };
 }
 
 /** Every pair's values are bit-equal, in the pair's shape on A's side. */

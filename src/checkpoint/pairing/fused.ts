@@ -28,8 +28,8 @@ interface Arrangement {
 
 /** Pairs each part of a fused tensor with the tensor that holds it alone. */
 export function pairFused(sides: Sides, a: ModelFacts, b: ModelFacts): void {
-  pairParts(sides, sides.a, sides.b, [a, b], (fused, part, rule, layoutF, layoutP) => sides.pair(fused, part, rule, layoutF, layoutP));
-  pairParts(sides, sides.b, sides.a, [b, a], (fused, part, rule, layoutF, layoutP) => sides.pair(part, fused, rule, layoutP, layoutF));
+  pairParts(sides, sides.a, sides.b, [a, b], (fused, part, layoutF, layoutP) => [fused, part, layoutF, layoutP]);
+  pairParts(sides, sides.b, sides.a, [b, a], (fused, part, layoutF, layoutP) => [part, fused, layoutP, layoutF]);
 }
 
 function pairParts(
@@ -37,31 +37,25 @@ function pairParts(
   whole: Side,
   split: Side,
   models: readonly ModelFacts[],
-  pair: (fused: number, part: number, rule: number, layoutFused: Layout, layoutPart: Layout | undefined) => void,
+  inOrder: (fused: number, part: number, layoutFused: Layout, layoutPart: Layout | undefined) => [a: number, b: number, layoutA: Layout | undefined, layoutB: Layout | undefined],
 ): void {
   for (const group of groups(whole, split)) {
     const parts = PARTS[group.kind].map((part) => group.parts.get(part)!);
     const fit = orientation(whole.shapeOf(group.fused), group.index, parts.map((part) => split.shapeOf(part)));
     if (fit === undefined || parts.some((part) => split.settled[part] === 1)) continue;
     const all = arrangements(group, fit.rows, fit.axis, models, layerOf(split.tensors[parts[0]!]!.name));
-    const allowed = all.filter(({ id }) => {
-      if (sides.isOff(id)) sides.rule(id, all.find((each) => each.id === id)!.sentence);
-      return !sides.isOff(id);
-    });
-    const chosen = allowed.find(({ id }) => sides.preferred.has(id)) ?? allowed[0];
+    // The second part stands elsewhere in every arrangement; of gate and up, the first.
+    const told = group.kind === "qkv" ? 1 : 0;
+    const chosen = sides.choose(all, ({ rows }) => sides.described(...inOrder(group.fused, parts[told]!, { ...fit.fused, rows: rows[told]! }, fit.part)));
     if (chosen === undefined) continue;
-    if (allowed.length > 1) addAlternatives(sides, [chosen.id, ...allowed.filter(({ id }) => id !== chosen.id).map(({ id }) => id)]);
     const rule = sides.rule(chosen.id, chosen.sentence);
     parts.forEach((part, i) => {
-      pair(group.fused, part, rule, { ...fit.fused, rows: chosen.rows[i]! }, fit.part);
+      const [a, b, layoutA, layoutB] = inOrder(group.fused, part, { ...fit.fused, rows: chosen.rows[i]! }, fit.part);
+      sides.pair(a, b, rule, layoutA, layoutB);
       split.settle(part);
     });
     whole.settle(group.fused);
   }
-}
-
-function addAlternatives(sides: Sides, ids: string[]): void {
-  if (!sides.alternatives.some((known) => known[0] === ids[0] && known.length === ids.length)) sides.alternatives.push(ids);
 }
 
 /** Fused tensors of `whole` of which `split` has every part. */
@@ -76,7 +70,8 @@ function groups(whole: Side, split: Side): Group[] {
   for (const tensor of split.open()) {
     const key = split.keys[tensor]!;
     const expert = expertOf(key);
-    for (const [name, index] of [[key, undefined], ...(expert === undefined ? [] : expert.stacks.map((stack): [string, number] => [stack, expert.index]))] as [string, number | undefined][]) {
+    const names: [string, number?][] = expert === undefined ? [[key]] : [[key], [expert.stacks[0]!, expert.index]];
+    for (const [name, index] of names) {
       for (const { group, part } of partLayers(name)) {
         const fused = found.get(group);
         if (fused === undefined || fused === null) continue;

@@ -1,5 +1,5 @@
 /** A GGUF model against one of another format: names by the published map, and what llama.cpp's converters do to values. */
-import type { Checkpoint } from "../checkpoint";
+import type { Checkpoint, Tensor } from "../checkpoint";
 import { ggufNames, type Translation } from "./gguf-names";
 import type { Layout } from "./layout";
 import { headsOf, type ModelFacts } from "./model-facts";
@@ -85,48 +85,68 @@ function sameElements(a: readonly number[], b: readonly number[]): boolean {
 
 function applyConventions(sides: Sides, gguf: Side, other: Side, models: readonly ModelFacts[]): void {
   const architecture = models[0]?.architecture ?? "";
-  if (ROTARY.has(architecture) && other.tensors.some(({ name }) => /\.(?:[qk]_proj|wqkv|W_pack)\./.test(name))) {
-    convention(sides, "rotary", "llama.cpp's order of the rows of q and k, by rotary pairs, is undone", () => rotary(gguf, models));
+  const separate = other.tensors.some(({ name }) => /\.(?:[qk]_proj|wqkv|W_pack)\./.test(name));
+  if (separate) {
+    convention(sides, gguf, other, ROTARY.has(architecture), (tensor) => rotary(tensor, models), [
+      { id: "rotary", sentence: "llama.cpp's order of the rows of q and k, by rotary pairs, is undone" },
+      { id: "rotary-as-stored", sentence: "Rows of q and k are taken in the order in which both sides store them" },
+    ]);
   }
-  if (NORM_PLUS_ONE.has(architecture)) {
-    convention(sides, "norm-plus-one", "Norms, stored as what is added to 1, are compared with GGUF's sums", () =>
-      each(other, ({ name }) => (name.endsWith("norm.weight") && !name.endsWith("linear_attn.norm.weight") ? { plus: 1 } : undefined)));
-  }
+  convention(sides, other, gguf, NORM_PLUS_ONE.has(architecture), ({ name }) => (/(?<!linear_attn\.)norm\.weight$/.test(name) ? { plus: 1 } : undefined), [
+    { id: "norm-plus-one", sentence: "Norms, stored as what is added to 1, are compared with GGUF's sums" },
+    { id: "norm-as-stored", sentence: "Norms are taken as both sides store them" },
+  ]);
   if (CONV1D.has(architecture)) {
-    convention(sides, "conv1d", "Conv1D's weights, (in, out), are transposed", () =>
-      each(other, ({ name, shape }) => (shape.length === 2 && /\.c_(?:attn|proj|fc2?)\.weight$/.test(name) ? { transpose: true } : undefined)));
+    convention(sides, other, gguf, true, ({ name, shape }) => (shape.length === 2 && /\.c_(?:attn|proj|fc2?)\.weight$/.test(name) ? { transpose: true } : undefined), [
+      { id: "conv1d", sentence: "Conv1D's weights, (in, out), are transposed" },
+    ]);
   }
 }
 
-function convention(sides: Sides, id: string, sentence: string, apply: () => number): void {
-  if (sides.isOff(id)) sides.rule(id, sentence);
-  else {
-    const changed = apply();
-    if (changed > 0) sides.rules[sides.rule(id, sentence)]!.pairs = changed;
-  }
+interface Way {
+  id: string;
+  sentence: string;
 }
 
-/** Sets the convention of each open tensor; a text is why there is none that would be right. Answers how many have one. */
-function each(side: Side, layout: (tensor: Side["tensors"][number]) => Layout | string | undefined): number {
-  let changed = 0;
+/**
+ * Sets how tensors of `side` are read where the convention holds.
+ * @param likely whether it holds by the architecture; values may say otherwise.
+ * @param layout of a tensor under the convention; a text is why none would be right, undefined of tensors that it does not concern.
+ * @param ways the convention, and its absence where that is possible.
+ */
+function convention(sides: Sides, side: Side, partners: Side, likely: boolean, layout: (tensor: Tensor) => Layout | string | undefined, ways: [Way, Way?]): void {
+  const found = new Map<number, Layout | string>();
   for (const i of side.open()) {
-    const found = layout(side.tensors[i]!);
-    if (found === undefined) continue;
-    if (typeof found === "string") side.refusals.set(i, found);
-    else side.conventions.set(i, found);
-    changed++;
+    const each = layout(side.tensors[i]!);
+    if (each !== undefined && (likely || typeof each !== "string")) found.set(i, each);
   }
-  return changed;
+  if (found.size === 0) return;
+  const [here, absent] = ways;
+  const partnerOf = partners.byKey();
+  const example = [...found].find(([i, each]) => typeof each !== "string" && typeof partnerOf.get(side.keys[i]!) === "number");
+  if (example === undefined && !likely) return;
+  const order = absent === undefined ? [here] : example === undefined ? [likely ? here : absent] : likely ? [here, absent] : [absent, here];
+  const chosen = sides.choose(order, ({ id }) => {
+    const [tensor, each] = example!;
+    const layouts: [Layout?] = id === here.id ? [each as Layout] : [];
+    const partner = partnerOf.get(side.keys[tensor]!)!;
+    return side === sides.a ? sides.described(tensor, partner, ...layouts) : sides.described(partner, tensor, undefined, ...layouts);
+  });
+  if (chosen === undefined || (chosen === absent && !likely)) return;
+  const rule = sides.rules[sides.rule(chosen.id, chosen.sentence)]!;
+  rule.pairs = found.size;
+  if (chosen !== here) return;
+  for (const [i, each] of found) {
+    if (typeof each === "string") side.refusals.set(i, each);
+    else side.conventions.set(i, each);
+  }
 }
 
 const NO_HEADS = "llama.cpp stores its rows in another order, by attention heads, and neither side says how many there are";
 
-function rotary(gguf: Side, models: readonly ModelFacts[]): number {
-  return each(gguf, ({ name, shape }) => {
-    const match = /^blk\.(\d{1,9})\.attn_([qk])\.(?:weight|bias)$/.exec(name);
-    if (match === null) return undefined;
-    const heads = headsOf(models, Number(match[1]), match[2] === "k");
-    if (heads === undefined || (shape[0] ?? 0) % (2 * heads) !== 0) return NO_HEADS;
-    return { rotary: heads };
-  });
+function rotary({ name, shape }: Tensor, models: readonly ModelFacts[]): Layout | string | undefined {
+  const match = /^blk\.(\d{1,9})\.attn_([qk])\.(?:weight|bias)$/.exec(name);
+  if (match === null) return undefined;
+  const heads = headsOf(models, Number(match[1]), match[2] === "k");
+  return heads === undefined || (shape[0] ?? 0) % (2 * heads) !== 0 ? NO_HEADS : { rotary: heads };
 }

@@ -55,10 +55,18 @@ export interface Pairing {
   /** Those that paired something, and those that would but are off. */
   rules: AppliedRule[];
   /**
-   * Ids of rules of which names and shapes allow more than one (how a fused tensor holds its parts): the first was taken. Switching it
-   * off, or preferring another, takes that; `settle.ts` finds out by values.
+   * Rules of which headers allow more than one (how a fused tensor holds its parts): the first was taken. Switching that off, or
+   * preferring another, takes the other; `settle.ts` finds out by values.
    */
-  alternatives: string[][];
+  alternatives: Alternative[][];
+}
+
+export interface Alternative {
+  /** Of the rule. */
+  id: string;
+  sentence: string;
+  /** One pair as this rule would make it. */
+  sample: Pick<TensorPair, "a" | "b" | "shape">;
 }
 
 export interface PairingOptions {

@@ -1,7 +1,7 @@
 /** The two sides while they are being paired: what each tensor is called by now, and what is still without a partner. */
 import type { Checkpoint, Tensor } from "../checkpoint";
 import { laidOutShape, type Layout } from "./layout";
-import type { AppliedRule, TensorPair } from "./pairing";
+import type { Alternative, AppliedRule, TensorPair } from "./pairing";
 
 /** One model. */
 export class Side {
@@ -65,8 +65,8 @@ export class Sides {
   /** Tensors of A that the user took out of the pairing. */
   readonly refused: number[] = [];
   readonly rules: AppliedRule[] = [];
-  /** Groups of rules of which one was taken though the names allow the others. */
-  readonly alternatives: string[][] = [];
+  /** Groups of rules of which the first was taken though headers allow the others. */
+  readonly alternatives: Alternative[][] = [];
 
   constructor(a: Checkpoint, b: Checkpoint, private readonly off: ReadonlySet<string> = new Set(), readonly preferred: ReadonlySet<string> = new Set()) {
     this.a = new Side(a);
@@ -86,6 +86,22 @@ export class Sides {
     const known = this.rules.findIndex((rule) => rule.id === id);
     if (known >= 0) return known;
     return this.rules.push({ id, sentence, on: !this.off.has(id), pairs: 0 }) - 1;
+  }
+
+  /**
+   * The one of several ways that is taken: that which is preferred, else the first that is not off. Those that are off are listed.
+   * @param sample of a way, a pair as it would make it; asked for when there is a choice.
+   */
+  choose<T extends { id: string; sentence: string }>(ways: readonly T[], sample: (way: T) => Alternative["sample"]): T | undefined {
+    const allowed = ways.filter(({ id, sentence }) => {
+      if (this.off.has(id)) this.rule(id, sentence);
+      return !this.off.has(id);
+    });
+    const chosen = allowed.find(({ id }) => this.preferred.has(id)) ?? allowed[0];
+    if (chosen === undefined || allowed.length === 1 || this.alternatives.some((known) => known[0]!.id === chosen.id && known.length === allowed.length)) return chosen;
+    const ordered = [chosen, ...allowed.filter((way) => way !== chosen)];
+    this.alternatives.push(ordered.map((way) => ({ id: way.id, sentence: way.sentence, sample: sample(way) })));
+    return chosen;
   }
 
   /** Pairs open tensors of equal keys. `rule` is asked for once there are some. */
@@ -116,19 +132,27 @@ export class Sides {
     this.a.settle(a);
   }
 
+  /** Both sides of a pair with their conventions. */
+  described(a: number, b: number, layoutA?: Layout, layoutB?: Layout): Alternative["sample"] {
+    const [ownA, ownB] = [this.a.laidOut(a, layoutA), this.b.laidOut(b, layoutB)];
+    return {
+      a: ownA === undefined ? { tensor: a } : { tensor: a, layout: ownA },
+      b: ownB === undefined ? { tensor: b } : { tensor: b, layout: ownB },
+      shape: laidOutShape(this.a.tensors[a]!.shape, ownA),
+    };
+  }
+
   /** Adds a pair of equally many elements; settles neither. */
   pair(a: number, b: number, rule: number, layoutA?: Layout, layoutB?: Layout): void {
     const [x, y] = [this.a.tensors[a]!, this.b.tensors[b]!];
-    const [ownA, ownB] = [this.a.laidOut(a, layoutA), this.b.laidOut(b, layoutB)];
+    const described = this.described(a, b, layoutA, layoutB);
     const why = unreadable(x) ?? unreadable(y) ?? this.a.refusals.get(a) ?? this.b.refusals.get(b);
     this.pairs.push({
-      a: ownA === undefined ? { tensor: a } : { tensor: a, layout: ownA },
-      b: ownB === undefined ? { tensor: b } : { tensor: b, layout: ownB },
-      shape: laidOutShape(x.shape, ownA),
+      ...described,
       rule,
       retyped: x.dtype !== y.dtype,
       ...(why === undefined ? {} : { unreadable: why }),
-      ...(why === undefined && sameBytes(x, y) && sameLayout(ownA, ownB) ? { same: true } : {}),
+      ...(why === undefined && sameBytes(x, y) && sameLayout(described.a.layout, described.b.layout) ? { same: true } : {}),
     });
     if (rule >= 0) this.rules[rule]!.pairs++;
   }
