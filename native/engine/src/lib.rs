@@ -3,6 +3,7 @@
 //! It is given tensors as expressions over byte ranges of files (`protocol::Expression`), and knows neither checkpoint
 //! formats nor what the tensors are for. One file per family of computations; `server` puts them on the wire.
 
+mod base64;
 pub mod blocks;
 mod compute;
 pub mod context;
@@ -10,6 +11,7 @@ mod cpu;
 pub mod error;
 pub mod hash;
 pub mod histogram;
+pub mod line_hashes;
 pub mod norms;
 pub mod numeric;
 pub mod picture;

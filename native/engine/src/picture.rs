@@ -1,7 +1,6 @@
 //! A picture of a window of the matrix view: each pixel is the minimum, mean and maximum of the elements under it.
 
-mod base64;
-
+use crate::base64;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::protocol::{How, PictureResult, Window};

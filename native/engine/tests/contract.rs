@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weight_loupe_engine::protocol::{
-    BlockScalesResult, HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult, NormsParams,
-    NormsResult, PictureParams, PictureResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics,
-    TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
+    BlockScalesResult, HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult,
+    LineHashesParams, LineHashesResult, NormsParams, NormsResult, PictureParams, PictureResult, ShutdownParams,
+    SpectrumParams, SpectrumResult, Statistics, TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -76,6 +76,10 @@ fn messages_survive_a_round_trip() {
                 round_trip::<TensorParams>(method, params);
                 round_trip::<HashResult>(method, result);
             }
+            "lineHashes" => {
+                round_trip::<LineHashesParams>(method, params);
+                round_trip::<LineHashesResult>(method, result);
+            }
             "write" => {
                 round_trip::<WriteParams>(method, params);
                 round_trip::<WriteResult>(method, result);
@@ -97,6 +101,7 @@ fn messages_survive_a_round_trip() {
         "values",
         "blockScales",
         "hash",
+        "lineHashes",
         "write",
         "shutdown",
     ] {

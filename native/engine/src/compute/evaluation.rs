@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Array, Computation, Work, copied, decompositions, elementwise, products, random, shaping, transforms};
+use super::{
+    Array, Computation, Work, copied, decompositions, elementwise, products, random, shaping, transforms, ulp,
+};
 use crate::context::Context;
 use crate::error::Result;
 use crate::protocol::{Operation, QrFactor, SvdFactor};
@@ -122,6 +124,8 @@ impl<'a> Evaluation<'a> {
             Operation::Subtract {} => pair(|x, y| x - y),
             Operation::Multiply {} => pair(|x, y| x * y),
             Operation::Divide {} => pair(|x, y| x / y),
+            Operation::UlpDistance { dtype } => ulp::distance(&of[0], &of[1], *dtype, shape, context),
+            Operation::UlpShift { dtype } => ulp::shift(&of[0], &of[1], *dtype, shape, context),
             Operation::Scale { factor } => elementwise::map(take(of.remove(0)), |x| x * factor, context),
             Operation::Map { function } => {
                 elementwise::map(take(of.remove(0)), elementwise::function(*function), context)

@@ -2,7 +2,7 @@
 //!
 //! Shapes and memory are checked over the whole expression before anything is read (`shape`, `Computation`); then one
 //! function per operation works on whole arrays (`elementwise`, `products`, `shaping`, `decompositions`, `random`,
-//! `transforms`). Adding an operation: its variant in `protocol`, its arm in `shape::of` and in `Evaluation::apply`.
+//! `transforms`, `ulp`). Adding an operation: its variant in `protocol`, its arm in `shape::of` and in `Evaluation::apply`.
 
 mod array;
 mod cache;
@@ -16,6 +16,7 @@ mod random;
 mod shape;
 mod shaping;
 mod transforms;
+mod ulp;
 
 use std::collections::HashMap;
 use std::sync::Arc;

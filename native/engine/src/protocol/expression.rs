@@ -209,12 +209,28 @@ pub enum Operation {
         n: u64,
     },
     InverseFourier {},
+    UlpDistance {
+        dtype: FloatingPoint,
+    },
+    UlpShift {
+        dtype: FloatingPoint,
+    },
 }
 
 /// Narrower types that values are rounded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types' own names")]
 pub enum RoundedTo {
+    F32,
+    F16,
+    BF16,
+}
+
+/// Types whose neighbouring numbers are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types' own names")]
+pub enum FloatingPoint {
+    F64,
     F32,
     F16,
     BF16,
@@ -237,6 +253,11 @@ pub enum Function {
     Tanh,
     Gelu,
     Silu,
+    InverseTanh,
+    Logarithm2,
+    Exponential2,
+    Sign,
+    NearestEven,
 }
 
 /// Factors of A = QR.

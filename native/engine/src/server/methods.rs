@@ -10,11 +10,12 @@ use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
 use crate::protocol::{
-    Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams, WriteParams,
+    Expression, HistogramParams, LineHashesParams, NormsParams, PictureParams, SpectrumParams, TensorParams,
+    ValuesParams, WriteParams,
 };
 use crate::source::Access;
 use crate::tensor::{self, Tensor};
-use crate::{blocks, hash, histogram, norms, picture, spectrum, statistics, values, write};
+use crate::{blocks, hash, histogram, line_hashes, norms, picture, spectrum, statistics, values, write};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -92,6 +93,13 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             let TensorParams { tensor, progress_token } = super::parse(params)?;
             let lane = by_size(&tensor);
             Job::new(lane, (tensor, progress_token), Access::Sequential, hash::hash)
+        }
+        "lineHashes" => {
+            let LineHashesParams { tensor, progress_token, axis, group } = super::parse(params)?;
+            let lane = by_size(&tensor);
+            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
+                line_hashes::line_hashes(tensor, axis, group, context)
+            })
         }
         "spectrum" => {
             let SpectrumParams { tensor, progress_token, mode, k } = super::parse(params)?;
