@@ -39,7 +39,7 @@ pub fn line_hashes(tensor: &Tensor, axis: u64, group: u64, context: &Context) ->
     } else {
         Groups::<f64>::hash_all(tensor, axis, group, context)?
     };
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(LineHashesResult { count: lines / group, hashes: base64::encode(&hashes) })
 }
 

@@ -41,7 +41,7 @@ pub fn picture(tensor: &Tensor, window: Window, height: u64, width: u64, context
         }
         None => paint(tensor, window, height, width, context)?,
     };
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(encode(&canvas, height, width, how))
 }
 

@@ -48,7 +48,7 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
             write_all_at(&file, elements, offset + first).map_err(|error| Error::io(path, "write", &error))
         },
     )?;
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(WriteResult { bytes })
 }
 

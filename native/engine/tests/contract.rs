@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weight_loupe_engine::protocol::{
-    BlockScalesResult, HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult,
-    LineHashesParams, LineHashesResult, NormsParams, NormsResult, PictureParams, PictureResult, ShutdownParams,
-    SpectrumParams, SpectrumResult, Statistics, TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
+    BlockScalesResult, DifferenceParams, DifferenceResult, HashResult, HistogramParams, HistogramResult,
+    InitializeParams, InitializeResult, LineHashesParams, LineHashesResult, NormsParams, NormsResult, PictureParams,
+    PictureResult, RelationsParams, RelationsResult, ResidualParams, ResidualResult, ShutdownParams, SpectrumParams,
+    SpectrumResult, Statistics, TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -84,6 +85,18 @@ fn messages_survive_a_round_trip() {
                 round_trip::<WriteParams>(method, params);
                 round_trip::<WriteResult>(method, result);
             }
+            "difference" => {
+                round_trip::<DifferenceParams>(method, params);
+                round_trip::<DifferenceResult>(method, result);
+            }
+            "relations" => {
+                round_trip::<RelationsParams>(method, params);
+                round_trip::<RelationsResult>(method, result);
+            }
+            "residual" => {
+                round_trip::<ResidualParams>(method, params);
+                round_trip::<ResidualResult>(method, result);
+            }
             "shutdown" => {
                 round_trip::<ShutdownParams>(method, params);
                 assert!(result.is_null());
@@ -103,6 +116,9 @@ fn messages_survive_a_round_trip() {
         "hash",
         "lineHashes",
         "write",
+        "difference",
+        "relations",
+        "residual",
         "shutdown",
     ] {
         assert!(seen.contains(&method), "no sample of {method}");

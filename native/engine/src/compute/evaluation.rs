@@ -91,16 +91,10 @@ impl<'a> Evaluation<'a> {
 
     /// The values of an operand, in the order of its shape.
     fn operand(&mut self, plan: &Plan) -> Result<Arc<Array>> {
-        let tensor = match plan.computation() {
-            Some(computation) => {
-                let array = self.evaluate(computation)?;
-                if plan.is_whole() {
-                    return Ok(array);
-                }
-                Tensor::of_array(plan, array)
-            }
-            None => Tensor::of_file(plan, Access::Sequential, None)?,
-        };
+        if let Some(computation) = plan.computation().filter(|_| plan.is_whole()) {
+            return self.evaluate(computation);
+        }
+        let tensor = Tensor::of_plan(plan, Access::Sequential, None, &mut |computation| self.evaluate(computation))?;
         Ok(Arc::new(Array::new(extents(&plan.shape), tensor.to_f64_matrix(self.context)?)))
     }
 

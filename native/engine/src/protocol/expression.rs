@@ -56,6 +56,13 @@ pub enum Expression {
         /// Elements between neighbours along each axis.
         strides: Vec<u64>,
     },
+    /// Σ coefficients[i]·of[i], element by element, of operands of one shape; products and sums in f64, in their order.
+    Combination {
+        /// Operands; at least one.
+        of: Vec<Expression>,
+        /// One for each operand.
+        coefficients: Vec<f64>,
+    },
     /// Values computed in f64 from those of the operands.
     Compute {
         /// What is computed.

@@ -1,5 +1,6 @@
 //! The engine's messages, as `src/engine/protocol.ts` defines them. Unknown fields are refused.
 
+mod comparison;
 mod expression;
 mod structure;
 
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::numeric::Numeric;
 use crate::tensor::Dtype;
+pub use comparison::*;
 pub use expression::*;
 pub use structure::*;
 

@@ -1,5 +1,6 @@
 //! The engine's side of the protocol: JSON-RPC 2.0 over stdio.
 
+mod comparisons;
 mod methods;
 mod pending;
 mod progress;
