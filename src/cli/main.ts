@@ -3,6 +3,7 @@ import { setMaxListeners } from "node:events";
 import { version } from "../../package.json";
 import { parseArguments, UsageError, type OptionSpec } from "./arguments";
 import type { Command } from "./command";
+import { compare } from "./compare";
 import { convert } from "./convert";
 import { engine } from "./engine";
 import { describeFailure, Exit, failureLine } from "./failure";
@@ -11,7 +12,7 @@ import { inspect } from "./inspect";
 import { rank } from "./rank";
 import { shownFrom } from "./paths";
 
-const COMMANDS: readonly Command[] = [inspect, convert, rank, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, compare, rank, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {

@@ -2,11 +2,13 @@
  * Two open models with the engine and the cache: all that the view's host side and the command line do, but for dialogs, the
  * clipboard and windows.
  */
+import { setMaxListeners } from "node:events";
 import { basename } from "node:path";
 import type { Checkpoint, CheckpointFile, SourceOpener } from "../../checkpoint/checkpoint";
 import { reshape } from "../../checkpoint/adapters/build";
 import { LocalFiles } from "../../checkpoint/file-source";
 import type { ComparedSide } from "../../checkpoint/pairing/adapted";
+import { settledAlternatives } from "../../checkpoint/pairing/settle";
 import { openCheckpoint } from "../../checkpoint/registry";
 import type { DifferenceResult, Expression, HistogramParams, HistogramResult, PictureResult, Progress, SpectrumResult, SubspacesResult, ValuesResult, Window } from "../../engine/protocol";
 import type { ComparePart, CompareSide, CompareSnapshot, CompareView, Of, PairUpdate } from "../../protocol/compare";
@@ -22,13 +24,14 @@ import { histogramJob, jobKey, spectrumJob, type Job, type JobMethod, type JobRe
 import type { LiveOptions } from "../live-checkpoint";
 import { viewAsMatrix } from "../matrix-view";
 import { overviewOf, tableOf } from "../overview";
+import { expressionOf, isReadable } from "../readable";
 import { StructureFinder } from "../structure/finder";
 import { Throttle } from "../throttle";
 import { changeOf, unfolded } from "./change";
 import { comparisonFindings, type Dropped } from "./findings";
 import { LivePair } from "./live-pair";
 import type { PairFacts } from "./known";
-import { numeric, totalsOf } from "./numbers";
+import { numeric, relative, totalsOf } from "./numbers";
 import { type OpenedPair, type PairValues } from "./opened";
 import { changeSpectrumJob, detailedDifference, differenceJob, glance, rankAboveRounding } from "./pair-jobs";
 import { pairTableOf } from "./pair-table";
@@ -87,6 +90,8 @@ export class Comparison {
   /** What `#finder` and the results are of. */
   #adopted: OpenedPair | null = null;
   #finder: StructureFinder | null = null;
+  /** Which of several arrangements that headers allow is meant; looked at once for each reading. */
+  #settling: Promise<void> | null = null;
   #dropped: Dropped | null = null;
   #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
@@ -127,6 +132,12 @@ export class Comparison {
    */
   opened(): Promise<OpenedPair> {
     return this.#pair.opened();
+  }
+
+  /** Waits until values have told what headers alone could not: how fused layers are arranged, say. Never rejects. */
+  async settled(): Promise<void> {
+    await this.#pair.settled;
+    await this.#settling;
   }
 
   /** All that a view needs to draw. Waits for the headers, not for the cache: what that holds arrives as results. */
@@ -170,6 +181,7 @@ export class Comparison {
 
   /** Compares all pairs or those named, after any comparison under way. Results arrive as events while it runs. */
   async analyse(request: CompareRequest, signal?: AbortSignal): Promise<CompareOutcome> {
+    await this.settled();
     const opened = await this.opened();
     const scope = AbortSignal.any([this.#stop.signal, opened.lifetime.signal, ...(signal === undefined ? [] : [signal])]);
     const run = this.#running.then(() => this.#analyse(opened, request, scope));
@@ -302,9 +314,26 @@ export class Comparison {
       if (lost > 0) this.#dropped = { files: opened.versions.othersThan(earlier.versions), pairs: lost };
     }
     this.#adopted = opened;
+    if (reread) this.#settling = null;
+    if (opened.pairing.alternatives.length > 0) this.#settling ??= this.#settle(opened);
     this.#fresh.clear();
     this.#finder = new StructureFinder({ engine: this.options.engine, pairs: opened.structurePairs(), heads: opened.heads });
     if (this.options.cache !== undefined) void this.#recall(opened, this.options.cache);
+  }
+
+  /** Without an engine the likeliest arrangement stays. */
+  async #settle({ pairing, a, b, lifetime }: OpenedPair): Promise<void> {
+    const { signal } = lifetime;
+    try {
+      const probe = async (x: Expression, y: Expression): Promise<number> => {
+        const { norm, a: side } = await this.options.engine.request("difference", glance({ a: x, b: y }) ?? { a: x, b: y }, { signal });
+        return relative(toNumber(norm), toNumber(side.l2));
+      };
+      const preferred = await settledAlternatives(pairing, a.checkpoint, b.checkpoint, probe, (tensor) => (isReadable(tensor) ? expressionOf(tensor, "", signal) : Promise.resolve(null)));
+      if (preferred.size > 0 && !signal.aborted) await this.#pair.prefer(preferred);
+    } catch {
+      // Whoever asks for numbers will be told the same reason.
+    }
   }
 
   async #tellChanged(): Promise<void> {
@@ -419,6 +448,8 @@ export class Comparison {
   }
 
   async #analyse(opened: OpenedPair, { parts, pairs }: CompareRequest, signal: AbortSignal): Promise<CompareOutcome> {
+    // Every request under way listens.
+    setMaxListeners(0, signal);
     this.#dropped = null;
     const expected = new Map<number, number>();
     const { failed, ...rest } = await comparePairs({

@@ -1,6 +1,6 @@
 /** A comparison as the document that `compare --json` prints, and that views export. */
 import type { Tensor } from "../../checkpoint/checkpoint";
-import { mappingOf, partOfSide, type Pairing } from "../../checkpoint/pairing/pairing";
+import { mappingOf, partOfSide, type TensorPair } from "../../checkpoint/pairing/pairing";
 import type { Compare, Pair, PairSpectrum } from "../../protocol/results";
 import { byChange } from "./numbers";
 import type { Comparison } from "./comparison";
@@ -9,11 +9,13 @@ import type { Comparison } from "./comparison";
 export interface DocumentOptions {
   /** Default: all pairs. */
   pairs?: readonly number[];
+  /** Which tensors are listed when they have no partner, by index. Default: all. */
+  only?: { a: ReadonlySet<number>; b: ReadonlySet<number> };
   spectra?: ReadonlyMap<number, PairSpectrum>;
 }
 
 /** @throws CheckpointError when the headers cannot be read. */
-export async function documentOf(comparison: Comparison, { pairs, spectra }: DocumentOptions = {}): Promise<Compare> {
+export async function documentOf(comparison: Comparison, { pairs, only, spectra }: DocumentOptions = {}): Promise<Compare> {
   const opened = await comparison.opened();
   const { pairing, known, tied } = opened;
   const [a, b] = [opened.a.checkpoint, opened.b.checkpoint];
@@ -39,15 +41,16 @@ export async function documentOf(comparison: Comparison, { pairs, spectra }: Doc
       ...(structure === undefined ? {} : { structure }),
     }];
   });
+  const listedPairs = chosen.map((index) => opened.pair(index));
   const names = (tensors: readonly { name: string }[], indices: readonly number[]): string[] => indices.map((i) => tensors[i]!.name);
   return {
     ...comparison.paths,
     pairs: listed.sort(byChange),
-    onlyInA: names(a.tensors, pairing.onlyInA),
-    onlyInB: names(b.tensors, pairing.onlyInB),
-    reshaped: pairing.reshaped.map(([x, y]) => ({ name: a.tensors[x]!.name, a: [...a.tensors[x]!.shape], b: [...b.tensors[y]!.shape] })),
-    retyped: retyped(pairing, a.tensors, b.tensors),
-    mapping: mappingOf(pairing, a, b),
+    onlyInA: names(a.tensors, pairing.onlyInA.filter((i) => only?.a.has(i) !== false)),
+    onlyInB: names(b.tensors, pairing.onlyInB.filter((i) => only?.b.has(i) !== false)),
+    reshaped: pairing.reshaped.filter(([x, y]) => only === undefined || only.a.has(x) || only.b.has(y)).map(([x, y]) => ({ name: a.tensors[x]!.name, a: [...a.tensors[x]!.shape], b: [...b.tensors[y]!.shape] })),
+    retyped: retyped(listedPairs, a.tensors, b.tensors),
+    mapping: mappingOf({ ...pairing, pairs: listedPairs }, a, b),
     totals: comparison.totals(),
     summary: comparison.summary(),
     findings: comparison.findings(),
@@ -55,7 +58,7 @@ export async function documentOf(comparison: Comparison, { pairs, spectra }: Doc
 }
 
 /** Once for each two tensors, also where several parts of them are paired. */
-function retyped({ pairs }: Pairing, a: readonly Tensor[], b: readonly Tensor[]): Compare["retyped"] {
+function retyped(pairs: readonly TensorPair[], a: readonly Tensor[], b: readonly Tensor[]): Compare["retyped"] {
   const seen = new Set<string>();
   return pairs.flatMap((pair) => {
     const key = `${pair.a.tensor} ${pair.b.tensor}`;

@@ -47,7 +47,10 @@ function pairingFindings({ a, b, pairing }: OpenedPair): Finding[] {
   if (sameFiles(a.checkpoint, b.checkpoint)) findings.push({ rule: "same-file", severity: "info", message: "A and B are the same file." });
   if (pairing.pairs.length === 0) {
     const both = [a, b].map(({ checkpoint }) => grouped(checkpoint.tensors.length));
-    findings.push({ rule: "nothing-in-common", severity: "warning", message: `No tensor of A (${both[0]}) belongs to one of B (${both[1]}) by its name or by any rule: say in a mapping file which do.` });
+    const message = pairing.reshaped.length === 0
+      ? `No tensor of A (${both[0]}) belongs to one of B (${both[1]}) by its name or by any rule: say in a mapping file which do.`
+      : `No tensor of A (${both[0]}) has the shape of its partner in B (${both[1]}): these are models of other sizes; say in a mapping file which tensors to compare all the same.`;
+    findings.push({ rule: "nothing-in-common", severity: "warning", message });
   }
   return findings;
 }

@@ -37,6 +37,7 @@ export class LivePair {
   #opened: OpenedPair | null = null;
   #revision = 0;
   readonly #off = new Set<string>();
+  #preferred: ReadonlySet<string> = new Set();
   /** Pairs made by hand, by name; null: A's has no partner. */
   #chosen = new Map<string, string | null>();
 
@@ -83,6 +84,12 @@ export class LivePair {
   async switchRule(rule: string, on: boolean): Promise<void> {
     if (on) this.#off.delete(rule);
     else this.#off.add(rule);
+    await this.#rebuild(false);
+  }
+
+  /** Takes these rules where headers allow several; what was found out by values. */
+  async prefer(rules: ReadonlySet<string>): Promise<void> {
+    this.#preferred = rules;
     await this.#rebuild(false);
   }
 
@@ -145,7 +152,7 @@ export class LivePair {
     try {
       const sides = await comparedSides(a, b, sources, base === undefined ? undefined : await open(base));
       const facts = { a: sides.a.facts, b: sides.b.facts };
-      const pairing = pairTensors(sides.a.checkpoint, sides.b.checkpoint, { off: this.#off, facts, chosen: this.#chosenIndices(sides.a.checkpoint, sides.b.checkpoint) });
+      const pairing = pairTensors(sides.a.checkpoint, sides.b.checkpoint, { off: this.#off, preferred: this.#preferred, facts, chosen: this.#chosenIndices(sides.a.checkpoint, sides.b.checkpoint) });
       const opened = new OpenedPair(sides.a, sides.b, pairing, attentionHeads([facts.a, facts.b]));
       const earlier = this.#opened;
       if (earlier !== null) opened.inherit(earlier);

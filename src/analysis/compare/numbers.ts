@@ -97,7 +97,7 @@ export function totalsOf(differences: Iterable<{ difference: DifferenceResult; a
     tensors, equal, parameters, changed,
     norm: numeric(norm),
     relative: numeric(relative(norm, a)),
-    cosine: numeric(changed === 0 ? 1 : cosine(sums.dot, a, b)),
+    cosine: numeric(changed === 0 && tensors > 0 ? 1 : cosine(sums.dot, a, b)),
   };
 }
 

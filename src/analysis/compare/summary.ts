@@ -59,7 +59,7 @@ export function summaryOf(opened: OpenedPair): string[] {
 export function summarise(whole: Whole): string[] {
   const { compared, left } = whole;
   const unmatched = unmatchedSentence(whole);
-  if (compared.length === 0) return left === 0 ? ["The two have no tensor in common.", ...unmatched] : [];
+  if (compared.length === 0) return left === 0 ? [whole.reshaped > 0 ? "No two tensors that belong together have the same shape." : "The two have no tensor in common.", ...unmatched] : [];
   const changed = compared.filter(({ numbers }) => !numbers.equal);
   const [first, ...more] = changed.length === 0 ? [allEqual(compared, unmatched.length > 0)] : (asOneKind(changed, compared) ?? changes(changed, compared));
   const sofar = left === 0 ? "" : `Of ${grouped(compared.length)} of ${grouped(compared.length + left)} pairs compared: `;
@@ -98,7 +98,7 @@ function quantisation(quantised: readonly Compared[], compared: readonly Compare
   const rest = compared.length - quantised.length;
   return [
     `${what} to ${joined(types)}${which.length === 1 && whole >= SAME_WEIGHTS_DB ? ` in ${which[0]}` : ""}: SQNR ${dB(whole)}, worst ${dB(toNumber(worst.numbers.sqnrDb!))} in ${short(worst.name)}.`,
-    ...(rest > 0 ? [`The other ${counted(rest, "tensor")} ${rest === 1 ? "is" : "are"} equal.`] : []),
+    ...(rest > 0 ? [rest === 1 ? "The other tensor is equal." : `The other ${counted(rest, "tensor")} are equal.`] : []),
   ];
 }
 

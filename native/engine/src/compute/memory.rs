@@ -1,10 +1,9 @@
 //! How much memory computed values may take, all requests together.
 
-use std::collections::HashMap;
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Computation, cache};
+use super::cache;
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
 
@@ -44,7 +43,12 @@ impl Reservation {
     /// # Errors
     /// `TooLarge` when `bytes` is beyond the whole limit, `Cancelled`.
     pub fn take(bytes: u64, cancel: &CancelToken) -> Result<Self> {
-        fits(bytes)?;
+        if bytes > limit() {
+            return Err(Error::too_large(format!(
+                "Computing these values would take {bytes} bytes of memory; the engine allows itself {}.",
+                limit()
+            )));
+        }
         loop {
             cancel.check()?;
             let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,58 +79,6 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         give_back(self.0);
     }
-}
-
-static TURN: Mutex<bool> = Mutex::new(false);
-static TURN_OVER: Condvar = Condvar::new();
-
-/// Leave to hold some computed values while waiting for the memory of others. Of the requests that need several at once one
-/// has it at a time: two that hold what the other waits for would wait for ever.
-#[derive(Debug)]
-pub struct Turn(bool);
-
-impl Turn {
-    /// Waits for the turn, when there is more than one of `computations`.
-    ///
-    /// # Errors
-    /// `TooLarge` when they do not fit the limit together, `Cancelled`.
-    pub fn take<'p, 'e: 'p>(
-        computations: impl Iterator<Item = &'p Computation<'e>>,
-        cancel: &CancelToken,
-    ) -> Result<Self> {
-        let needs: HashMap<_, u64> = computations.map(|one| (one.digest(), one.need())).collect();
-        if needs.len() < 2 {
-            return Ok(Self(false));
-        }
-        fits(needs.values().fold(0, |sum, need| sum.saturating_add(*need)))?;
-        let mut taken = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken {
-            cancel.check()?;
-            taken = TURN_OVER.wait_timeout(taken, Duration::from_millis(20)).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        *taken = true;
-        Ok(Self(true))
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.0 {
-            *TURN.lock().unwrap_or_else(PoisonError::into_inner) = false;
-            TURN_OVER.notify_one();
-        }
-    }
-}
-
-/// Fails when `bytes` is beyond the whole limit.
-fn fits(bytes: u64) -> Result<()> {
-    if bytes <= limit() {
-        return Ok(());
-    }
-    Err(Error::too_large(format!(
-        "Computing these values would take {bytes} bytes of memory; the engine allows itself {}.",
-        limit()
-    )))
 }
 
 fn give_back(bytes: u64) {

@@ -43,12 +43,7 @@ pub fn of(operation: &Operation, of: &[&[u64]]) -> Result<Vec<u64>> {
             }
             Ok(vec![*take])
         }
-        Operation::Add {}
-        | Operation::Subtract {}
-        | Operation::Multiply {}
-        | Operation::Divide {}
-        | Operation::UlpDistance { .. }
-        | Operation::UlpShift { .. } => {
+        Operation::Add {} | Operation::Subtract {} | Operation::Multiply {} | Operation::Divide {} => {
             broadcast(first, second).ok_or_else(|| misfit("Shapes do not broadcast", first, second))
         }
         Operation::Scale { .. } | Operation::Map { .. } | Operation::Clamp { .. } | Operation::Round { .. } => {
@@ -140,8 +135,6 @@ fn arity(operation: &Operation, operands: usize) -> Result<()> {
         | Operation::Subtract {}
         | Operation::Multiply {}
         | Operation::Divide {}
-        | Operation::UlpDistance { .. }
-        | Operation::UlpShift { .. }
         | Operation::Product {}
         | Operation::Kronecker {}
         | Operation::Gather { .. }

@@ -5,18 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::comparisons;
 use super::progress::{Reporter, Sender};
 use super::schedule::Lane;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
 use crate::protocol::{
-    Expression, HistogramParams, LineHashesParams, NormsParams, PictureParams, SpectrumParams, TensorParams,
-    ValuesParams, WriteParams,
+    Expression, HistogramParams, NormsParams, PictureParams, SpectrumParams, TensorParams, ValuesParams, WriteParams,
 };
 use crate::source::Access;
 use crate::tensor::{self, Tensor};
-use crate::{blocks, hash, histogram, line_hashes, norms, picture, spectrum, statistics, values, write};
+use crate::{blocks, hash, histogram, norms, picture, spectrum, statistics, values, write};
 
 /// Bytes up to which a job is not worth splitting over threads.
 const SMALL: u64 = 4 << 20;
@@ -25,11 +23,12 @@ const SMALL: u64 = 4 << 20;
 pub struct Job {
     /// Where it queues.
     pub lane: Lane,
+    expression: Expression,
     progress_token: Option<String>,
     compute: Compute,
 }
 
-type Compute = Box<dyn FnOnce(&Context) -> Result<Value> + Send>;
+type Compute = Box<dyn FnOnce(&Expression, &Context) -> Result<Value> + Send>;
 
 impl Job {
     /// A job that works on the opened tensor.
@@ -40,22 +39,8 @@ impl Job {
         compute: impl FnOnce(&Tensor, &Context) -> Result<R> + Send + 'static,
     ) -> Self {
         Self::unopened(lane, request, move |expression, context| {
-            compute(&Tensor::open_in(expression, access, &context.without_progress())?, context)
-        })
-    }
-
-    /// A job that works on several opened tensors, read from front to back together; the lane is by what they read.
-    pub fn together<R: Serialize>(
-        tensors: Vec<Expression>,
-        progress_token: Option<String>,
-        compute: impl FnOnce(&[Tensor], &Context) -> Result<R> + Send + 'static,
-    ) -> Self {
-        let bytes = tensors.iter().fold(0u64, |bytes, tensor| bytes.saturating_add(stored_bytes(tensor)));
-        let lane = if bytes <= SMALL { Lane::Small } else { Lane::Large };
-        Self::of(lane, progress_token, move |context| {
-            let expressions: Vec<&Expression> = tensors.iter().collect();
-            let tensors = Tensor::open_all(&expressions, Access::Sequential, &context.without_progress())?;
-            compute(&tensors, context)
+            let quiet = Context { progress: &|_, _| {}, ..*context };
+            compute(&Tensor::open_in(expression, access, &quiet)?, context)
         })
     }
 
@@ -65,16 +50,11 @@ impl Job {
         (expression, progress_token): (Expression, Option<String>),
         compute: impl FnOnce(&Expression, &Context) -> Result<R> + Send + 'static,
     ) -> Self {
-        Self::of(lane, progress_token, move |context| compute(&expression, context))
-    }
-
-    fn of<R: Serialize>(
-        lane: Lane,
-        progress_token: Option<String>,
-        compute: impl FnOnce(&Context) -> Result<R> + Send + 'static,
-    ) -> Self {
-        let compute = Box::new(|context: &Context| Ok(serde_json::to_value(compute(context)?).expect("plain data")));
-        Self { lane, progress_token, compute }
+        let compute = Box::new(|expression: &Expression, context: &Context| {
+            let result = compute(expression, context)?;
+            Ok(serde_json::to_value(result).expect("plain data"))
+        });
+        Self { lane, expression, progress_token, compute }
     }
 }
 
@@ -113,13 +93,6 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
             let lane = by_size(&tensor);
             Job::new(lane, (tensor, progress_token), Access::Sequential, hash::hash)
         }
-        "lineHashes" => {
-            let LineHashesParams { tensor, progress_token, axis, group } = super::parse(params)?;
-            let lane = by_size(&tensor);
-            Job::new(lane, (tensor, progress_token), Access::Sequential, move |tensor, context| {
-                line_hashes::line_hashes(tensor, axis, group, context)
-            })
-        }
         "spectrum" => {
             let SpectrumParams { tensor, progress_token, mode, k } = super::parse(params)?;
             let lane = if spectrum::is_small(stored_bytes(&tensor)) { Lane::Small } else { Lane::Large };
@@ -146,9 +119,6 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
                 write::write(tensor, dtype, &file, offset, context)
             })
         }
-        "difference" => comparisons::difference(params)?,
-        "relations" => comparisons::relations(params)?,
-        "residual" => comparisons::residual(params)?,
         _ => return Err(super::unknown_method(method)),
     };
     Ok(job)
@@ -168,7 +138,6 @@ fn stored_bytes(expression: &Expression) -> u64 {
         | Expression::Slice { of, .. }
         | Expression::Permute { of, .. }
         | Expression::Reshape { of, .. } => stored_bytes(of),
-        Expression::Combination { of, .. } => of.iter().fold(0, |sum, of| stored_bytes(of).saturating_add(sum)),
         Expression::Compute { .. } => tensor::computed_bytes(expression).ok().flatten().unwrap_or(0),
     }
 }
@@ -182,7 +151,7 @@ pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> R
         cancel.check()?;
         let reporter = Reporter::new(sender, job.progress_token);
         let progress = |done, total| reporter.report(done, total);
-        (job.compute)(&Context { cancel, progress: &progress, threads })
+        (job.compute)(&job.expression, &Context { cancel, progress: &progress, threads })
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let reason =

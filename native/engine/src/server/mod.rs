@@ -1,6 +1,5 @@
 //! The engine's side of the protocol: JSON-RPC 2.0 over stdio.
 
-mod comparisons;
 mod methods;
 mod pending;
 mod progress;
