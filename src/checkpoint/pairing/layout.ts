@@ -1,7 +1,8 @@
 /** What of a tensor is paired and in which order its elements are read: plain data, as mapping files write it. */
 import type { Expression } from "../../engine/protocol";
 import type { TensorPart } from "../../protocol/results";
-import { compute, fill, permute, reshape, shapeOf, slice } from "../adapters/build";
+import { compute, fill, permute, reshape, shapeOf, ShapeMismatch, slice } from "../adapters/build";
+import { grouped } from "../quote";
 
 /** Applied in the order of the fields. Nothing is copied: the engine walks the stored elements by strides. */
 export interface Layout {
@@ -65,6 +66,7 @@ export function laidOut(tensor: Expression, layout: Layout | undefined): Express
   if (layout.rotary !== undefined) {
     const shape = shapeOf(view);
     const [rows = 0, ...rest] = shape;
+    if (rows % (2 * layout.rotary) !== 0) throw new ShapeMismatch(`${grouped(rows)} rows are no pairs of ${grouped(layout.rotary)} heads`);
     const axes = [layout.rotary, rows / layout.rotary / 2, 2, ...rest];
     view = reshape(permute(reshape(view, axes), [0, 2, 1, ...rest.map((_, i) => i + 3)]), shape);
   }
@@ -80,6 +82,7 @@ function rowRun(of: Expression, rows: RowRun): Expression {
   if (run === undefined || step === undefined) return slice(of, axis, start, stop);
   const shape = shapeOf(of);
   const [before, all = 0, after] = [shape.slice(0, axis), shape[axis], shape.slice(axis + 1)];
+  if (all % step !== 0) throw new ShapeMismatch(`${grouped(all)} rows are not so many times ${grouped(step)}`);
   const within = start % step;
   const steps = slice(reshape(of, [...before, all / step, step, ...after]), axis, Math.floor(start / step), Math.ceil(stop / step));
   return reshape(slice(steps, axis + 1, within, within + run), [...before, rowsOf(rows), ...after]);

@@ -11,9 +11,11 @@ import { pairByName } from "./equal-names";
 import { pairExperts } from "./experts";
 import { pairFused } from "./fused";
 import { pairWithGguf } from "./gguf";
+import { pairMapped } from "./mapped";
+import type { Mapping } from "./mapping";
 import type { ModelFacts } from "./model-facts";
 import { pairByPrefix } from "./prefixes";
-import { Sides } from "./sides";
+import { Sides, type Side } from "./sides";
 import { leaveOutWrappers } from "./wrappers";
 
 /** One side of a pair. */
@@ -74,16 +76,22 @@ export interface PairingOptions {
   off?: ReadonlySet<string>;
   /** Ids of rules that are taken where there are alternatives. */
   preferred?: ReadonlySet<string>;
+  /** What the user's mapping file says; it comes first, after what was paired by hand. */
+  map?: Mapping;
   /** What the models say of their attention heads, where they do. */
   facts?: { a?: ModelFacts; b?: ModelFacts };
   /** Pairs made by hand, indices of A's and B's tensors; null: the tensor of A has no partner. */
   chosen?: readonly (readonly [number, number | null])[];
 }
 
-/** Pairs the tensors of two models. Takes time proportional to their number. */
-export function pairTensors(a: Checkpoint, b: Checkpoint, { off, preferred, facts = {}, chosen = [] }: PairingOptions = {}): Pairing {
-  const sides = new Sides(a, b, off, preferred);
+/**
+ * Pairs the tensors of two models. Takes time proportional to their number.
+ * @throws CheckpointError when the mapping file does not fit the models.
+ */
+export function pairTensors(a: Checkpoint, b: Checkpoint, { off = new Set(), preferred = new Set(), map, facts = {}, chosen = [] }: PairingOptions = {}): Pairing {
+  const sides = new Sides(a, b, new Set([...off, ...(map?.off ?? [])]), new Set([...preferred, ...(map?.prefer ?? [])]));
   pairChosen(sides, chosen);
+  if (map !== undefined) pairMapped(sides, map);
   pairByName(sides);
   leaveOutWrappers(sides);
   pairByPrefix(sides);
@@ -91,12 +99,14 @@ export function pairTensors(a: Checkpoint, b: Checkpoint, { off, preferred, fact
   if (!sides.done) pairExperts(sides);
   if (!sides.done) pairFused(sides, facts.a ?? {}, facts.b ?? {});
   sides.pairs.sort((x, y) => x.a.tensor - y.a.tensor || x.b.tensor - y.b.tensor);
-  return { pairs: sides.pairs, onlyInA: [...sides.a.open(), ...sides.refused].sort((x, y) => x - y), onlyInB: [...sides.b.open()], reshaped: sides.reshaped, rules: sides.rules, alternatives: sides.alternatives };
+  const { pairs, leftOut, reshaped, rules, alternatives } = sides;
+  const without = (side: Side, others: number[]): number[] => [...side.open(), ...others].sort((x, y) => x - y);
+  return { pairs, onlyInA: without(sides.a, leftOut.a), onlyInB: without(sides.b, leftOut.b), reshaped, rules, alternatives };
 }
 
 function pairChosen(sides: Sides, chosen: readonly (readonly [number, number | null])[]): void {
   for (const [a, b] of chosen) {
-    if (b === null) sides.refuse(a);
+    if (b === null) sides.leaveOut(sides.a, a);
     else sides.join(a, b, sides.rule("chosen", "Paired by hand"));
   }
 }

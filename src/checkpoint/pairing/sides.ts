@@ -62,8 +62,8 @@ export class Sides {
   readonly b: Side;
   readonly pairs: TensorPair[] = [];
   readonly reshaped: [number, number][] = [];
-  /** Tensors of A that the user took out of the pairing. */
-  readonly refused: number[] = [];
+  /** Tensors that the user took out of the pairing. */
+  readonly leftOut: { a: number[]; b: number[] } = { a: [], b: [] };
   readonly rules: AppliedRule[] = [];
   /** Groups of rules of which the first was taken though headers allow the others. */
   readonly alternatives: Alternative[][] = [];
@@ -126,10 +126,11 @@ export class Sides {
     this.b.settle(b);
   }
 
-  /** A tensor of A that is to have no partner. */
-  refuse(a: number): void {
-    this.refused.push(a);
-    this.a.settle(a);
+  /** A tensor that is to have no partner. */
+  leaveOut(side: Side, tensor: number): void {
+    if (side.settled[tensor] === 1) return;
+    (side === this.a ? this.leftOut.a : this.leftOut.b).push(tensor);
+    side.settle(tensor);
   }
 
   /** Both sides of a pair with their conventions. */
