@@ -106,7 +106,7 @@ export type Operation =
   | { name: "inverseFourier" }
   /**
    * Of two operands: how many floating-point numbers of `dtype` lie from the second to the first, both rounded to it (to nearest
-   * even); −0 comes before +0, negative NaNs before −∞ and the others after ∞.
+   * even); −0 comes before +0, negative NaNs before −∞ and the others after ∞. A distance that f64 does not hold fails the request.
    */
   | { name: "ulpDistance"; dtype: "F64" | "F32" | "F16" | "BF16" }
   /** Of two operands: the number of `dtype` that lies as many further than the first, rounded to it, as the second says. */
@@ -397,17 +397,18 @@ export interface MatchResult {
   how: How;
 }
 
-/** How the singular spaces of two matrices of one shape lie to each other. */
+/** How the singular spaces of two matrices of one shape lie to each other. Vectors whose σ is 0 up to rounding are arbitrary and count nowhere. */
 export interface SubspacesParams {
   a: Expression;
   b: Expression;
-  /** Dimension of the spaces whose principal angles are computed (1 … 256), at most the short side. */
+  /** Dimension of the spaces whose principal angles are computed (1 … 256). */
   k: number;
   /** For R: σ_i counts when it is at least γ·σ₁. */
   gammas: number[];
   progressToken?: string;
 }
 export interface SubspacesResult {
+  /** As asked for, at most the numerical rank of both. */
   k: number;
   /** Cosines of the principal angles between the spaces of the k largest singular vectors, descending. */
   left: Numeric[];
@@ -419,7 +420,7 @@ export interface SubspacesResult {
   /** Σ_ij σ_i(A)·σ_j(B)·(u_i·u_j)(v_i·v_j), which equals ⟨A, B⟩; and ⟨A, B⟩ itself. */
   inner: Numeric;
   dot: Numeric;
-  /** |⟨u_i(A), u_j(B)⟩| of the first `side` vectors each, row-major, as base64 of little-endian f32. */
+  /** |⟨u_i(A), u_j(B)⟩| of the first `side` vectors each (at most 64 and the numerical rank of both), row-major, as base64 of little-endian f32. */
   alignment: { side: number; values: string };
   singularValuesA: number[];
   singularValuesB: number[];

@@ -123,9 +123,9 @@ function complaints(claims: readonly Claim[]): string[][] {
   return found;
 }
 
-const OPTIONAL = new Set(["progressToken", "range", "errorBound", "residuals", "flattenedFrom", "order"]);
+const OPTIONAL = new Set(["progressToken", "range", "errorBound", "residuals", "flattenedFrom", "order", "tolerance", "detail", "worstBlocks"]);
 /** Optional in some objects and required in others: by a key that only the former have, its value, and the field. */
-const OPTIONAL_BESIDE = [["mode", "top", "k"], ["backend", null, "seed"], ["name", "clamp", "low"], ["name", "clamp", "high"]] as const;
+const OPTIONAL_BESIDE = [["mode", "top", "k"], ["backend", null, "seed"], ["name", "clamp", "low"], ["name", "clamp", "high"], ["maxAt", null, "histogram"], ["maxAt", null, "rows"], ["maxAt", null, "columns"], ["tensors", null, "base"]] as const;
 
 function isOptional(key: string, object: { [key: string]: Json }): boolean {
   return OPTIONAL.has(key) || OPTIONAL_BESIDE.some(([beside, value, field]) => field === key && beside in object && (value === null || object[beside] === value));

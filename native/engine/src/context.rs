@@ -43,4 +43,9 @@ impl<'a> Context<'a> {
     pub fn quiet(cancel: &'a CancelToken, threads: usize) -> Self {
         Self { cancel, progress: &|_, _| {}, threads }
     }
+
+    /// The same without reports of progress.
+    pub fn without_progress(&self) -> Self {
+        Self { progress: &|_, _| {}, ..*self }
+    }
 }

@@ -39,6 +39,6 @@ pub fn hash(tensor: &Tensor, context: &Context) -> Result<HashResult> {
         first += length;
         (context.progress)(first, count);
     }
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(HashResult { hash: hasher.finalize().to_hex().to_string() })
 }

@@ -1,6 +1,7 @@
 //! Linear and log-magnitude histograms.
 
 use crate::context::Context;
+use crate::decades::Decades;
 use crate::error::{Error, Result};
 use crate::protocol::{HistogramResult, How, LinearHistogram, LogHistogram};
 use crate::statistics::counted;
@@ -45,7 +46,7 @@ pub fn histogram(
     } else {
         from_elements(&tensor, bins, per_decade, range, context)
     }?;
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(answer)
 }
 
@@ -155,18 +156,7 @@ struct Axes {
     bins: usize,
     /// (high − low)/bins, computed so that it cannot overflow.
     width: f64,
-    min_exponent: i64,
-    per_decade: u64,
-    /// Lower ends of the log bins, and the upper end of the last.
-    edges: Vec<f64>,
-    /// The log bin of the least magnitude with given leading bits, from `first_key` on.
-    starts: Vec<u32>,
-    first_key: u64,
-}
-
-/// Leading bits of a magnitude: 11 of the exponent, 5 of the mantissa.
-fn leading_bits(magnitude: f64) -> u64 {
-    magnitude.to_bits() >> 47
+    decades: Decades,
 }
 
 impl Axes {
@@ -175,64 +165,8 @@ impl Axes {
         let (low, high) =
             range.unwrap_or(if empty { (f64::NAN, f64::NAN) } else { (extent.low + 0.0, extent.high + 0.0) });
         let width = high / bins as f64 - low / bins as f64;
-        let mut axes = Self {
-            low,
-            high,
-            bins: bins as usize,
-            width,
-            min_exponent: 0,
-            per_decade,
-            edges: Vec::new(),
-            starts: Vec::new(),
-            first_key: 0,
-        };
-        if extent.greatest > 0.0 {
-            axes.lay_out_decades(extent);
-        }
-        axes
-    }
-
-    /// Whole decades from the least to the greatest magnitude.
-    fn lay_out_decades(&mut self, extent: &Extent) {
-        // Parsing rounds correctly; 0 below the range of f64, infinite above it.
-        let power = |exponent: i64| format!("1e{exponent}").parse().unwrap_or(f64::NAN);
-        let mut low = extent.least.log10().floor() as i64;
-        let mut high = extent.greatest.log10().floor() as i64 + 1;
-        // The logarithm may round across a power of ten.
-        low -= i64::from(power(low) > extent.least);
-        high += i64::from(power(high) <= extent.greatest);
-        self.min_exponent = low;
-        let edges = (high - low) * self.per_decade as i64;
-        self.edges = (0..=edges)
-            .map(|edge| {
-                let (decade, step) = (edge / self.per_decade as i64, edge % self.per_decade as i64);
-                match step {
-                    0 => power(low + decade),
-                    _ => 10f64.powf((low + decade) as f64 + step as f64 / self.per_decade as f64),
-                }
-            })
-            .collect();
-        self.first_key = leading_bits(extent.least);
-        let mut bin = 0;
-        self.starts = (self.first_key..=leading_bits(extent.greatest))
-            .map(|key| {
-                let least = f64::from_bits(key << 47).max(extent.least);
-                while self.edges[bin + 1] <= least {
-                    bin += 1;
-                }
-                bin as u32
-            })
-            .collect();
-    }
-
-    /// The log bin of a non-zero magnitude inside the extent.
-    #[inline]
-    fn log_bin(&self, magnitude: f64) -> usize {
-        let mut bin = self.starts[(leading_bits(magnitude) - self.first_key) as usize] as usize;
-        while self.edges[bin + 1] <= magnitude {
-            bin += 1;
-        }
-        bin
+        let decades = Decades::new(extent.least, extent.greatest, per_decade);
+        Self { low, high, bins: bins as usize, width, decades }
     }
 
     /// Lower end of linear bin `bin`.
@@ -271,7 +205,7 @@ struct Tally {
 
 impl Tally {
     fn new(axes: &Axes) -> Self {
-        let decades = vec![0; axes.edges.len().saturating_sub(1)];
+        let decades = vec![0; axes.decades.count()];
         Self { linear: vec![0; axes.bins], negative: decades.clone(), positive: decades, zeros: 0, non_finite: 0 }
     }
 
@@ -289,7 +223,7 @@ impl Tally {
             return;
         }
         let side = if value < 0.0 { &mut self.negative } else { &mut self.positive };
-        side[axes.log_bin(value.abs())] += times;
+        side[axes.decades.bin(value.abs())] += times;
     }
 
     fn merge(mut self, other: Self) -> Self {
@@ -306,8 +240,8 @@ impl Tally {
         HistogramResult {
             linear: LinearHistogram { low: axes.low.into(), high: axes.high.into(), counts: self.linear },
             log_magnitude: LogHistogram {
-                min_exponent: axes.min_exponent,
-                bins_per_decade: axes.per_decade,
+                min_exponent: axes.decades.min_exponent,
+                bins_per_decade: axes.decades.per_decade,
                 negative: self.negative,
                 positive: self.positive,
             },

@@ -45,7 +45,7 @@ pub fn norms(tensor: &Tensor, points: u64, context: &Context) -> Result<NormsRes
         }
         None => square_sums(tensor, context)?,
     };
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(NormsResult {
         rows: describe(rows, tensor.rows(), points),
         columns: describe(columns, tensor.columns(), points),

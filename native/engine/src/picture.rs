@@ -1,7 +1,6 @@
 //! A picture of a window of the matrix view: each pixel is the minimum, mean and maximum of the elements under it.
 
-mod base64;
-
+use crate::base64;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::protocol::{How, PictureResult, Window};
@@ -42,7 +41,7 @@ pub fn picture(tensor: &Tensor, window: Window, height: u64, width: u64, context
         }
         None => paint(tensor, window, height, width, context)?,
     };
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(encode(&canvas, height, width, how))
 }
 

@@ -36,7 +36,7 @@ pub fn is_small(stored_bytes: u64) -> bool {
 /// `InvalidParams` for a `k` of 0; `TooLarge` beyond 2³¹ elements or, for all values, a short side beyond 32,768;
 /// `Cancelled`, `Io`, `Truncated`.
 pub fn spectrum(tensor: &Tensor, mode: SpectrumMode, k: Option<u64>, context: &Context) -> Result<SpectrumResult> {
-    let (rows, columns) = matrix_shape(tensor.shape())?;
+    let [rows, columns] = matrix_shape(tensor.shape())?;
     let short = rows.min(columns);
     let top = wanted(mode, k, short)?;
     if tensor.count() > MAX_ELEMENTS || (top.is_none() && short > MAX_SHORT_SIDE) {
@@ -223,7 +223,7 @@ fn how(found: &SingularValues) -> How {
 }
 
 /// Rows and columns of the matrix view of `shape`, both at least 1.
-fn matrix_shape(shape: &[u64]) -> Result<(u64, u64)> {
+pub(crate) fn matrix_shape(shape: &[u64]) -> Result<[u64; 2]> {
     if shape.len() < 2 {
         return Err(Error::undefined(format!(
             "A singular spectrum is defined for matrices; this tensor has the shape {shape:?}."
@@ -234,5 +234,5 @@ fn matrix_shape(shape: &[u64]) -> Result<(u64, u64)> {
             "A singular spectrum needs elements; this tensor has the shape {shape:?}."
         )));
     }
-    Ok((shape[0], shape[1..].iter().product()))
+    Ok([shape[0], shape[1..].iter().product()])
 }

@@ -28,7 +28,7 @@ pub fn values(tensor: &Tensor, window: Window, context: &Context) -> Result<Valu
         let bytes = reader.elements(row * tensor.columns() + window.column_start, width as usize)?;
         rows.push(bytes.chunks_exact(size).map(|element| decode::to_numeric(tensor.dtype(), element)).collect());
     }
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(ValuesResult { rows })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::numeric::Numeric;
 use crate::protocol::WriteResult;
 use crate::tensor::{Dtype, Reader, Tensor, decode, encode};
 use crate::tiles;
@@ -13,13 +14,15 @@ use crate::tiles;
 const TILE: u64 = 1 << 18;
 
 /// Writes the elements of `tensor`, row-major and little endian, as `dtype` at byte `offset` of the file at `path`, which is
-/// there already and long enough. The same type is copied bit by bit; other types are rounded to nearest even, once.
+/// there already and long enough. The same type is copied bit by bit; other types are rounded to nearest even, once; of integers
+/// only values that they hold exactly are written.
 ///
 /// # Errors
-/// `InvalidParams` when the file is too short or values cannot be rounded to `dtype`; `Io` for the file written to;
+/// `InvalidParams` when the file is too short or values cannot be rounded to `dtype`; `Undefined` for a value that an integer
+/// `dtype` does not hold; `Io` for the file written to;
 /// `Cancelled`, `Io`, `Truncated` for what is read. What was written before a failure stays.
 pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &Context) -> Result<WriteResult> {
-    if dtype != tensor.dtype() && !encode::is_target(dtype) {
+    if dtype != tensor.dtype() && !encode::is_target(dtype) && encode::integers(dtype).is_none() {
         return Err(Error::invalid(format!(
             "Values cannot be rounded to {dtype:?}: only its own elements are copied."
         )));
@@ -45,7 +48,7 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
             write_all_at(&file, elements, offset + first).map_err(|error| Error::io(path, "write", &error))
         },
     )?;
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(WriteResult { bytes })
 }
 
@@ -74,6 +77,13 @@ impl<'a> Converter<'a> {
                 return Ok(bytes);
             }
             self.out.extend(bytes.chunks_exact(2).map(|pair| pair[0] & 15 | pair[1] << 4));
+        } else if let Some(range) = encode::integers(self.to) {
+            let width = self.from.width();
+            for (index, element) in (first..).zip(bytes.chunks_exact(width)) {
+                let value = decode::to_numeric(self.from, element);
+                let integer = whole(value).and_then(|integer| encode::from_integer(self.to, integer, &mut self.out));
+                integer.ok_or_else(|| does_not_hold(self.to, range, index, value))?;
+            }
         } else if encode::fits_f32(self.from) {
             self.narrow.resize(count, 0.0);
             decode::to_f32(self.from, bytes, &mut self.narrow);
@@ -85,6 +95,25 @@ impl<'a> Converter<'a> {
         }
         Ok(&self.out)
     }
+}
+
+/// The value as an integer, if it is one.
+fn whole(value: Numeric) -> Option<i128> {
+    match value {
+        Numeric::Integer(integer) => Some(integer),
+        // The conversion saturates, beyond the range of any type.
+        Numeric::Float(value) => (value.fract() == 0.0).then_some(value as i128),
+    }
+}
+
+fn does_not_hold(dtype: Dtype, (least, most): (i128, i128), index: u64, value: Numeric) -> Error {
+    let value = match value {
+        Numeric::Integer(integer) => integer.to_string(),
+        Numeric::Float(value) => value.to_string(),
+    };
+    Error::undefined(format!(
+        "Element {index} is {value}, which {dtype:?} does not hold: only integers from {least} to {most} are written to it."
+    ))
 }
 
 #[cfg(unix)]

@@ -361,6 +361,56 @@ fn what_needs_too_much_memory_is_refused_before_it_is_begun() {
     assert_eq!(refused(&inverse).code, Code::TooLarge);
 }
 
+/// Every code of a 16-bit type from every one of some others, and back to the bit.
+#[test]
+fn numbers_of_a_type_are_counted_there_and_back() {
+    let bits = |expression: &Expression| -> Vec<u64> {
+        evaluate(expression).unwrap().1.into_iter().map(f64::to_bits).collect()
+    };
+    for (name, dtype) in [("F16", Dtype::F16), ("BF16", Dtype::BF16)] {
+        // Signalling NaNs become quiet ones as soon as they are read.
+        let quiet = |code: u16| {
+            if common::value(dtype, code.into()).is_nan() {
+                code | 1 << if name == "F16" { 9 } else { 6 }
+            } else {
+                code
+            }
+        };
+        let codes: Vec<u16> = (0..=u16::MAX).map(quiet).collect();
+        let bytes: Vec<u8> = codes.iter().copied().flat_map(u16::to_le_bytes).collect();
+        let (_file, all) = store(&bytes, dtype, &[1 << 16]);
+        for code in [0u16, 0x8000, 0x3c01, 0xbc01, 0x7f80, 0xffff] {
+            let code = quiet(code);
+            let (_file, one) = store(&code.to_le_bytes(), dtype, &[1]);
+            let distance = compute(json!({ "name": "ulpDistance", "dtype": name }), vec![all.clone(), one.clone()]);
+            let (_, steps) = evaluate(&distance).unwrap();
+            // Codes count away from 0, so that each sign's run on; −0 is the last of the negative ones.
+            let place = |code: u16| if code < 0x8000 { i32::from(code) } else { -1 - i32::from(code & 0x7fff) };
+            for (found, &other) in steps.iter().zip(&codes) {
+                assert_eq!(*found, f64::from(place(other) - place(code)), "{name} {other:#x} from {code:#x}");
+            }
+            let back = compute(json!({ "name": "ulpShift", "dtype": name }), vec![one, distance]);
+            let same = compute(json!({ "name": "scale", "factor": 1 }), vec![all.clone()]);
+            assert_eq!(bits(&back), bits(&same), "{name} {code:#x}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_cannot_be_counted_are_refused() {
+    let ulp = |name: &str, dtype: &str, x: f64, y: f64| {
+        compute(json!({ "name": name, "dtype": dtype }), vec![literal(&[1], &[x]), literal(&[1], &[y])])
+    };
+    // About 2⁶² numbers of F64: an odd number of that size f64 does not hold.
+    let far = refused(&ulp("ulpDistance", "F64", 1.0 + f64::EPSILON, -0.0));
+    assert_eq!(far.code, Code::Undefined);
+    for (dtype, steps) in [("F16", 40_000.0), ("BF16", -70_000.0), ("F32", 0.5), ("F64", 1e300)] {
+        assert_eq!(refused(&ulp("ulpShift", dtype, 1.0, steps)).code, Code::Undefined, "{dtype} {steps}");
+    }
+    let next = evaluate(&ulp("ulpShift", "F64", 1.0, 1.0)).unwrap().1;
+    assert_eq!(next, [1.0 + f64::EPSILON]);
+}
+
 #[test]
 fn nesting_is_bounded() {
     let nested =

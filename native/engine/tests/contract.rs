@@ -4,9 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weight_loupe_engine::protocol::{
-    BlockScalesResult, HashResult, HistogramParams, HistogramResult, InitializeParams, InitializeResult, NormsParams,
-    NormsResult, PictureParams, PictureResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics,
-    TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
+    BlockScalesResult, DifferenceParams, DifferenceResult, HashResult, HistogramParams, HistogramResult,
+    InitializeParams, InitializeResult, LineHashesParams, LineHashesResult, MatchParams, MatchResult, NormsParams,
+    NormsResult, PictureParams, PictureResult, RelationsParams, RelationsResult, ResidualParams, ResidualResult,
+    ShutdownParams, SpectrumParams, SpectrumResult, Statistics, SubspacesParams, SubspacesResult, TensorParams,
+    ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -76,9 +78,33 @@ fn messages_survive_a_round_trip() {
                 round_trip::<TensorParams>(method, params);
                 round_trip::<HashResult>(method, result);
             }
+            "lineHashes" => {
+                round_trip::<LineHashesParams>(method, params);
+                round_trip::<LineHashesResult>(method, result);
+            }
+            "match" => {
+                round_trip::<MatchParams>(method, params);
+                round_trip::<MatchResult>(method, result);
+            }
+            "subspaces" => {
+                round_trip::<SubspacesParams>(method, params);
+                round_trip::<SubspacesResult>(method, result);
+            }
             "write" => {
                 round_trip::<WriteParams>(method, params);
                 round_trip::<WriteResult>(method, result);
+            }
+            "difference" => {
+                round_trip::<DifferenceParams>(method, params);
+                round_trip::<DifferenceResult>(method, result);
+            }
+            "relations" => {
+                round_trip::<RelationsParams>(method, params);
+                round_trip::<RelationsResult>(method, result);
+            }
+            "residual" => {
+                round_trip::<ResidualParams>(method, params);
+                round_trip::<ResidualResult>(method, result);
             }
             "shutdown" => {
                 round_trip::<ShutdownParams>(method, params);
@@ -97,7 +123,13 @@ fn messages_survive_a_round_trip() {
         "values",
         "blockScales",
         "hash",
+        "lineHashes",
+        "match",
+        "subspaces",
         "write",
+        "difference",
+        "relations",
+        "residual",
         "shutdown",
     ] {
         assert!(seen.contains(&method), "no sample of {method}");

@@ -57,11 +57,69 @@ fn values_are_rounded_once() {
     assert_eq!(written(&range, Dtype::F64, 32), expected);
 }
 
+/// Each integer type's least and greatest, from values of a type that holds them, and what is just outside or between.
+#[test]
+fn integers_are_written_exactly_or_not_at_all() {
+    let never = CancelToken::default();
+    let of = |values: &[f64]| {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        store(&bytes, Dtype::F64, &[values.len() as u64])
+    };
+    let (_file, range) = of(&[-128.0, -0.0, 127.0]);
+    assert_eq!(written(&range, Dtype::I8, 3), [0x80, 0, 0x7f]);
+    assert_eq!(written(&range, Dtype::I16, 6), [0x80, 0xff, 0, 0, 0x7f, 0]);
+    let (_file, range) = of(&[0.0, 255.0]);
+    assert_eq!(written(&range, Dtype::U8, 2), [0, 255]);
+    assert_eq!(written(&range, Dtype::U32, 8), [0, 0, 0, 0, 255, 0, 0, 0]);
+    let (_file, range) = of(&[-2_147_483_648.0, 2_147_483_647.0]);
+    assert_eq!(written(&range, Dtype::I32, 8), [0, 0, 0, 0x80, 0xff, 0xff, 0xff, 0x7f]);
+    for (dtype, value) in [
+        (Dtype::U8, -1.0),
+        (Dtype::U8, 256.0),
+        (Dtype::I8, 128.0),
+        (Dtype::I8, -129.0),
+        (Dtype::U16, 65_536.0),
+        (Dtype::I16, 32_768.0),
+        (Dtype::I32, 2_147_483_648.0),
+        (Dtype::I32, 0.5),
+        (Dtype::I64, f64::NAN),
+        (Dtype::I64, f64::NEG_INFINITY),
+        (Dtype::I64, 9_223_372_036_854_775_808.0),
+        (Dtype::U64, 18_446_744_073_709_551_616.0),
+        (Dtype::BOOL, 2.0),
+    ] {
+        let (_file, range) = of(&[1.0, value]);
+        assert_eq!(run(&range, dtype, 0, 64, &never), Err(Code::Undefined), "{dtype:?} {value}");
+    }
+    // No way over f64, which would round them.
+    let large: Vec<u8> = [(1i64 << 53) + 1, i64::MAX].into_iter().flat_map(i64::to_le_bytes).collect();
+    let (_file, range) = store(&large, Dtype::I64, &[2]);
+    assert_eq!(written(&range, Dtype::U64, 16), large);
+    assert_eq!(run(&range, Dtype::I32, 0, 64, &never), Err(Code::Undefined));
+    let (_file, range) = store(&half::bf16::from_f32(-3.0).to_le_bytes(), Dtype::BF16, &[1]);
+    assert_eq!(written(&range, Dtype::I8, 1), [0xfd]);
+}
+
+#[test]
+fn the_sentence_names_the_element() {
+    let bytes: Vec<u8> = [1.0f32, 300.5].into_iter().flat_map(f32::to_le_bytes).collect();
+    let (_file, range) = store(&bytes, Dtype::F32, &[2]);
+    let out = TempFile::new(&[0; 2]);
+    let tensor = Tensor::open(&range, Access::Sequential).expect("a tensor");
+    let never = CancelToken::default();
+    let path = out.path().display().to_string();
+    let error = write(&tensor, Dtype::I8, &path, 0, &Context::quiet(&never, 1)).expect_err("a refusal");
+    assert_eq!(
+        error.message,
+        "Element 1 is 300.5, which I8 does not hold: only integers from -128 to 127 are written to it."
+    );
+}
+
 #[test]
 fn refuses_what_it_cannot_write() {
     let (_file, range) = store(&[0; 16], Dtype::F32, &[4]);
     let never = CancelToken::default();
-    assert_eq!(run(&range, Dtype::I32, 0, 16, &never), Err(Code::InvalidParams));
+    assert_eq!(run(&range, Dtype::F8_E8M0, 0, 16, &never), Err(Code::InvalidParams));
     assert_eq!(run(&range, Dtype::F4, 0, 16, &never), Err(Code::InvalidParams));
     assert_eq!(run(&range, Dtype::F32, 1, 16, &never), Err(Code::InvalidParams));
     assert_eq!(run(&range, Dtype::F32, u64::MAX, 16, &never), Err(Code::InvalidParams));

@@ -37,6 +37,36 @@ pub fn product(
     Ok(data)
 }
 
+/// Adds `factor`·left·rightᵀ to the row-major `rows × columns` matrix `sum`; `left` is `rows × inner` and `right` `columns × inner`,
+/// row-major. The same bits at any number of threads.
+///
+/// # Errors
+/// [`Failure::Cancelled`], which leaves `sum` updated in part.
+///
+/// # Panics
+/// When a slice does not have its matrix's length.
+pub fn add_outer_product(
+    sum: &mut [f64],
+    left: &[f64],
+    right: &[f64],
+    [rows, inner, columns]: [usize; 3],
+    factor: f64,
+    control: &Control,
+) -> Result<(), Failure> {
+    if inner == 0 || sum.is_empty() {
+        return Ok(());
+    }
+    // By columns, sumᵀ += right·leftᵀ.
+    gemm(
+        MatMut::from_column_major_slice_mut(sum, columns, rows),
+        Accum::Add,
+        MatRef::from_column_major_slice(right, inner, columns).transpose(),
+        MatRef::from_column_major_slice(left, inner, rows),
+        factor,
+        control,
+    )
+}
+
 /// A thin QR decomposition, both factors row-major, k = min(rows, columns).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Qr {

@@ -1,5 +1,6 @@
-//! Singular values of dense matrices, and what is read off them; products and decompositions of whole matrices.
+//! Singular values of dense matrices, and what is read off them; products and decompositions of whole matrices; linear assignment.
 
+pub mod assignment;
 mod band;
 mod bidiagonal;
 mod chase;

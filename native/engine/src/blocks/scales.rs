@@ -154,7 +154,7 @@ fn bin_of(scale: f64) -> i64 {
 /// `Undefined` for a tensor that is no whole range of blocks, or of points of a grid (IQ1, IQ2, IQ3); `Cancelled`, `Io`,
 /// `Truncated`.
 pub fn block_scales(tensor: &Tensor, context: &Context) -> Result<BlockScalesResult> {
-    let Some((r#type, blocks)) = tensor.stored_blocks() else {
+    let Some((r#type, blocks, source)) = tensor.stored_blocks() else {
         return Err(Error::undefined("Only a whole tensor of quantised blocks has block scales."));
     };
     let Some(codes) = codes_of(r#type) else {
@@ -166,7 +166,7 @@ pub fn block_scales(tensor: &Tensor, context: &Context) -> Result<BlockScalesRes
     let start = || (Vec::new(), Vec::new(), vec![vec![0f32; elements]; 3], Tally::new());
     let (states, _) = tiles::for_each(context, blocks, TILE, start, |(buffer, block, values, tally), tile| {
         let length = (tile.end - tile.start) as usize * bytes;
-        let stored = tensor.source().bytes(tile.start * bytes as u64, length, buffer)?;
+        let stored = source.bytes(tile.start * bytes as u64, length, buffer)?;
         for stored in stored.chunks_exact(bytes) {
             decode(r#type, stored, &mut values[0]);
             for (fill, values) in [codes.lowest, codes.highest].into_iter().zip(&mut values[1..]) {
@@ -182,7 +182,7 @@ pub fn block_scales(tensor: &Tensor, context: &Context) -> Result<BlockScalesRes
         }
         Ok(())
     })?;
-    tensor.source().check()?;
+    tensor.check()?;
     let tally = states.into_iter().map(|(.., tally)| tally).fold(Tally::new(), Tally::merge);
     let ends = if tally.bins.is_empty() { (f64::NAN, f64::NAN) } else { (tally.least, tally.greatest) };
     Ok(BlockScalesResult {

@@ -114,6 +114,12 @@ pub fn function(function: Function) -> fn(f64) -> f64 {
             |x| if x == f64::NEG_INFINITY { -0.0 } else { 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)) }
         }
         Function::Silu => |x| if x == f64::NEG_INFINITY { -0.0 } else { x * sigmoid(x) },
+        // As an odd function: for negative x the argument of ln(1 + …) would be rounded near −1.
+        Function::InverseTanh => |x| x.abs().atanh().copysign(x),
+        Function::Logarithm2 => f64::log2,
+        Function::Exponential2 => f64::exp2,
+        Function::Sign => |x| if x == 0.0 || x.is_nan() { x.abs() } else { x.signum() },
+        Function::NearestEven => f64::round_ties_even,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Array, Computation, Work, copied, decompositions, elementwise, products, random, shaping, transforms};
+use super::{
+    Array, Computation, Work, copied, decompositions, elementwise, products, random, shaping, transforms, ulp,
+};
 use crate::context::Context;
 use crate::error::Result;
 use crate::protocol::{Operation, QrFactor, SvdFactor};
@@ -89,16 +91,10 @@ impl<'a> Evaluation<'a> {
 
     /// The values of an operand, in the order of its shape.
     fn operand(&mut self, plan: &Plan) -> Result<Arc<Array>> {
-        let tensor = match plan.computation() {
-            Some(computation) => {
-                let array = self.evaluate(computation)?;
-                if plan.is_whole() {
-                    return Ok(array);
-                }
-                Tensor::of_array(plan, array)
-            }
-            None => Tensor::of_file(plan, Access::Sequential, None)?,
-        };
+        if let Some(computation) = plan.computation().filter(|_| plan.is_whole()) {
+            return self.evaluate(computation);
+        }
+        let tensor = Tensor::of_plan(plan, Access::Sequential, None, &mut |computation| self.evaluate(computation))?;
         Ok(Arc::new(Array::new(extents(&plan.shape), tensor.to_f64_matrix(self.context)?)))
     }
 
@@ -122,6 +118,8 @@ impl<'a> Evaluation<'a> {
             Operation::Subtract {} => pair(|x, y| x - y),
             Operation::Multiply {} => pair(|x, y| x * y),
             Operation::Divide {} => pair(|x, y| x / y),
+            Operation::UlpDistance { dtype } => ulp::distance(&of[0], &of[1], *dtype, shape, context),
+            Operation::UlpShift { dtype } => ulp::shift(&of[0], &of[1], *dtype, shape, context),
             Operation::Scale { factor } => elementwise::map(take(of.remove(0)), |x| x * factor, context),
             Operation::Map { function } => {
                 elementwise::map(take(of.remove(0)), elementwise::function(*function), context)

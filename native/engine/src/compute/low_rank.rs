@@ -85,6 +85,7 @@ fn terms(expression: &Expression) -> Result<Option<Vec<Term<'_>>>> {
             }
             _ => None,
         },
+        Expression::Combination { of, coefficients } => combined(of, coefficients)?,
         Expression::Compute { operation: Operation::Scale { factor }, of } => scaled(terms(&of[0])?, *factor),
         Expression::Compute { operation: Operation::Add {}, of } => both(of, 1.0)?,
         Expression::Compute { operation: Operation::Subtract {}, of } => both(of, -1.0)?,
@@ -105,6 +106,16 @@ fn scaled(terms: Option<Vec<Term<'_>>>, factor: f64) -> Option<Vec<Term<'_>>> {
     let mut terms = terms?;
     terms.iter_mut().for_each(|term| term.factor *= factor);
     Some(terms)
+}
+
+/// The terms of a combination of products.
+fn combined<'a>(of: &'a [Expression], coefficients: &[f64]) -> Result<Option<Vec<Term<'a>>>> {
+    let mut all = Vec::new();
+    for (of, &coefficient) in of.iter().zip(coefficients) {
+        let Some(terms) = scaled(terms(of)?, coefficient) else { return Ok(None) };
+        all.extend(terms);
+    }
+    Ok(Some(all))
 }
 
 /// The terms of a sum, or difference, of two matrices of one shape.

@@ -1,9 +1,11 @@
 //! How much memory computed values may take, all requests together.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::cache;
+use super::{Computation, cache};
 use crate::context::CancelToken;
 use crate::error::{Error, Result};
 
@@ -43,12 +45,7 @@ impl Reservation {
     /// # Errors
     /// `TooLarge` when `bytes` is beyond the whole limit, `Cancelled`.
     pub fn take(bytes: u64, cancel: &CancelToken) -> Result<Self> {
-        if bytes > limit() {
-            return Err(Error::too_large(format!(
-                "Computing these values would take {bytes} bytes of memory; the engine allows itself {}.",
-                limit()
-            )));
-        }
+        fits(bytes)?;
         loop {
             cancel.check()?;
             let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,6 +76,93 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         give_back(self.0);
     }
+}
+
+static TURN: Mutex<bool> = Mutex::new(false);
+static TURN_OVER: Condvar = Condvar::new();
+
+thread_local! {
+    /// Whether this thread has the turn.
+    static MINE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Leave to hold some computed values while waiting for the memory of others. Of the requests that need several at once one
+/// has it at a time: two that hold what the other waits for would wait for ever.
+#[derive(Debug)]
+pub struct Turn(bool);
+
+impl Turn {
+    /// Waits for the turn, when there is more than one of `computations`.
+    ///
+    /// # Errors
+    /// `TooLarge` when they do not fit the limit together, `Cancelled`.
+    pub fn take<'p, 'e: 'p>(
+        computations: impl Iterator<Item = &'p Computation<'e>>,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let needs: HashMap<_, u64> = computations.map(|one| (one.digest(), one.need())).collect();
+        if needs.len() < 2 {
+            return Ok(Self(false));
+        }
+        fits(needs.values().fold(0, |sum, need| sum.saturating_add(*need)))?;
+        Self::wait(cancel)
+    }
+
+    /// Waits for the turn, unless this thread has it already.
+    fn wait(cancel: &CancelToken) -> Result<Self> {
+        if MINE.get() {
+            return Ok(Self(false));
+        }
+        let mut taken = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken {
+            cancel.check()?;
+            taken = TURN_OVER.wait_timeout(taken, Duration::from_millis(20)).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *taken = true;
+        MINE.set(true);
+        Ok(Self(true))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.0 {
+            MINE.set(false);
+            *TURN.lock().unwrap_or_else(PoisonError::into_inner) = false;
+            TURN_OVER.notify_one();
+        }
+    }
+}
+
+/// Memory that a request works with beside the computed values that it reads.
+#[derive(Debug)]
+pub struct Workspace {
+    _reservation: Reservation,
+    _turn: Turn,
+}
+
+impl Workspace {
+    /// Takes `bytes` of the limit, and leave to wait for `computed` bytes more while holding them. The thread that takes it is the
+    /// one that must evaluate what is computed.
+    ///
+    /// # Errors
+    /// `TooLarge` when both together are beyond the whole limit, `Cancelled`.
+    pub fn take(bytes: u64, computed: u64, cancel: &CancelToken) -> Result<Self> {
+        fits(bytes.saturating_add(computed))?;
+        let turn = if computed > 0 { Turn::wait(cancel)? } else { Turn(false) };
+        Ok(Self { _reservation: Reservation::take(bytes, cancel)?, _turn: turn })
+    }
+}
+
+/// Fails when `bytes` is beyond the whole limit.
+fn fits(bytes: u64) -> Result<()> {
+    if bytes <= limit() {
+        return Ok(());
+    }
+    Err(Error::too_large(format!(
+        "Computing these values would take {bytes} bytes of memory; the engine allows itself {}.",
+        limit()
+    )))
 }
 
 fn give_back(bytes: u64) {

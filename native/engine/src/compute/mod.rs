@@ -2,7 +2,7 @@
 //!
 //! Shapes and memory are checked over the whole expression before anything is read (`shape`, `Computation`); then one
 //! function per operation works on whole arrays (`elementwise`, `products`, `shaping`, `decompositions`, `random`,
-//! `transforms`). Adding an operation: its variant in `protocol`, its arm in `shape::of` and in `Evaluation::apply`.
+//! `transforms`, `ulp`). Adding an operation: its variant in `protocol`, its arm in `shape::of` and in `Evaluation::apply`.
 
 mod array;
 mod cache;
@@ -16,6 +16,7 @@ mod random;
 mod shape;
 mod shaping;
 mod transforms;
+mod ulp;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub(crate) use decompositions::{refused, with_control};
 use evaluation::Evaluation;
 pub use low_rank::{LowRank, low_rank};
 use memory::Reservation;
+pub(crate) use memory::{Turn, Workspace, limit};
+pub(crate) use shape::MAX_SHORT_SIDE;
 
 use crate::context::Context;
 use crate::error::Result;
@@ -81,8 +84,7 @@ impl<'a> Computation<'a> {
         }
         let (mut held, mut peak) = (0u64, 0u64);
         for plan in &of {
-            // A file's elements may be turned round on the way.
-            let own = plan.computation().map_or(bytes(&plan.shape), |computation| computation.peak);
+            let own = operand_peak(plan);
             peak = peak.max(held.saturating_add(own).saturating_add(bytes(&plan.shape)));
             held = held.saturating_add(bytes(&plan.shape));
         }
@@ -106,17 +108,13 @@ impl<'a> Computation<'a> {
     /// `TooLarge` before anything is read; `InvalidParams` and `Undefined` for values that an operation is not defined for;
     /// `Cancelled`, and the errors of the files.
     pub fn evaluate(&self, context: &Context) -> Result<Arc<Array>> {
-        let mut times = HashMap::new();
-        self.count(&mut times);
-        // What occurs more than once is held from its first use on.
-        let shared: u64 = times.values().filter(|(times, _)| *times > 1).map(|(_, bytes)| *bytes).sum();
-        let peak = self.peak.saturating_add(shared);
+        let (times, need) = self.times_and_need();
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.digest.as_bytes());
         self.identify(&mut hasher);
         let key = hasher.finalize();
         cache::get(key, context.cancel, || {
-            let mut reservation = Reservation::take(peak, context.cancel)?;
+            let mut reservation = Reservation::take(need, context.cancel)?;
             let shared = times.into_iter().filter(|(_, (times, _))| *times > 1).map(|(digest, _)| digest);
             let array = Evaluation::new(shared, context).run(self)?;
             // The evaluation holds no array any more; one that is still shared is not the result.
@@ -125,6 +123,19 @@ impl<'a> Computation<'a> {
             array.reservation = Some(reservation);
             Ok(array)
         })
+    }
+
+    /// Bytes that evaluating it takes.
+    pub fn need(&self) -> u64 {
+        self.times_and_need().1
+    }
+
+    fn times_and_need(&self) -> (HashMap<blake3::Hash, (usize, u64)>, u64) {
+        let mut times = HashMap::new();
+        self.count(&mut times);
+        // What occurs more than once is held from its first use on.
+        let shared: u64 = times.values().filter(|(times, _)| *times > 1).map(|(_, bytes)| *bytes).sum();
+        (times, self.peak.saturating_add(shared))
     }
 
     /// Counts how often each computation, and each decomposition, occurs, and the bytes of its values.
@@ -136,7 +147,8 @@ impl<'a> Computation<'a> {
         let (seen, _) = times.entry(digest).and_modify(|(times, _)| *times += 1).or_insert((1, bytes));
         // What is not evaluated again needs none of its operands again.
         if *seen == 1 {
-            self.of.iter().filter_map(Plan::computation).for_each(|computation| computation.count(times));
+            let leaves = self.of.iter().flat_map(Plan::leaves);
+            leaves.filter_map(Plan::computation).for_each(|computation| computation.count(times));
         }
     }
 
@@ -152,12 +164,26 @@ impl<'a> Computation<'a> {
     }
 
     fn identify(&self, hasher: &mut blake3::Hasher) {
-        for plan in &self.of {
+        for plan in self.of.iter().flat_map(Plan::leaves) {
             match plan.computation() {
                 Some(computation) => computation.identify(hasher),
-                None => plan.files().for_each(|file| cache::identify(file, hasher)),
+                None => plan.file().into_iter().for_each(|file| cache::identify(file, hasher)),
             }
         }
+    }
+}
+
+/// Bytes that the values of an operand take while they are put together, besides those of the result.
+fn operand_peak(plan: &Plan) -> u64 {
+    match (plan.computation(), plan.terms()) {
+        (Some(computation), _) => computation.peak,
+        (None, Some(terms)) => {
+            let computed =
+                terms.iter().filter(|(_, term)| term.leaves().iter().any(|leaf| leaf.computation().is_some()));
+            computed.fold(bytes(&plan.shape), |sum, (_, term)| sum.saturating_add(operand_peak(term)))
+        }
+        // A file's elements may be turned round on the way.
+        (None, None) => bytes(&plan.shape),
     }
 }
 

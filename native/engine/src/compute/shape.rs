@@ -5,7 +5,7 @@ use crate::protocol::{Operation, QrFactor, SvdFactor};
 
 /// Longest short side of a matrix that is decomposed or inverted; the work grows with its square and the long side, and
 /// cannot be interrupted.
-const MAX_SHORT_SIDE: u64 = 8192;
+pub const MAX_SHORT_SIDE: u64 = 8192;
 
 /// The shape of what `operation` makes of operands of the shapes `of`.
 ///
@@ -43,7 +43,12 @@ pub fn of(operation: &Operation, of: &[&[u64]]) -> Result<Vec<u64>> {
             }
             Ok(vec![*take])
         }
-        Operation::Add {} | Operation::Subtract {} | Operation::Multiply {} | Operation::Divide {} => {
+        Operation::Add {}
+        | Operation::Subtract {}
+        | Operation::Multiply {}
+        | Operation::Divide {}
+        | Operation::UlpDistance { .. }
+        | Operation::UlpShift { .. } => {
             broadcast(first, second).ok_or_else(|| misfit("Shapes do not broadcast", first, second))
         }
         Operation::Scale { .. } | Operation::Map { .. } | Operation::Clamp { .. } | Operation::Round { .. } => {
@@ -135,6 +140,8 @@ fn arity(operation: &Operation, operands: usize) -> Result<()> {
         | Operation::Subtract {}
         | Operation::Multiply {}
         | Operation::Divide {}
+        | Operation::UlpDistance { .. }
+        | Operation::UlpShift { .. }
         | Operation::Product {}
         | Operation::Kronecker {}
         | Operation::Gather { .. }

@@ -56,6 +56,13 @@ pub enum Expression {
         /// Elements between neighbours along each axis.
         strides: Vec<u64>,
     },
+    /// Σ coefficients[i]·of[i], element by element, of operands of one shape; products and sums in f64, in their order.
+    Combination {
+        /// Operands; at least one.
+        of: Vec<Expression>,
+        /// One for each operand.
+        coefficients: Vec<f64>,
+    },
     /// Values computed in f64 from those of the operands.
     Compute {
         /// What is computed.
@@ -209,12 +216,28 @@ pub enum Operation {
         n: u64,
     },
     InverseFourier {},
+    UlpDistance {
+        dtype: FloatingPoint,
+    },
+    UlpShift {
+        dtype: FloatingPoint,
+    },
 }
 
 /// Narrower types that values are rounded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types' own names")]
 pub enum RoundedTo {
+    F32,
+    F16,
+    BF16,
+}
+
+/// Types whose neighbouring numbers are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the types' own names")]
+pub enum FloatingPoint {
+    F64,
     F32,
     F16,
     BF16,
@@ -237,6 +260,11 @@ pub enum Function {
     Tanh,
     Gelu,
     Silu,
+    InverseTanh,
+    Logarithm2,
+    Exponential2,
+    Sign,
+    NearestEven,
 }
 
 /// Factors of A = QR.

@@ -1,15 +1,19 @@
 //! The engine's messages, as `src/engine/protocol.ts` defines them. Unknown fields are refused.
 
+mod comparison;
 mod expression;
+mod structure;
 
 use serde::{Deserialize, Serialize};
 
 use crate::numeric::Numeric;
 use crate::tensor::Dtype;
+pub use comparison::*;
 pub use expression::*;
+pub use structure::*;
 
 /// Raised whenever a message changes; client and engine refuse each other when it differs.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The engine's own version.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,8 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::comparisons;
 use super::progress::{Reporter, Sender};
 use super::schedule::Lane;
+use super::structure;
 use crate::context::{CancelToken, Context};
 use crate::error::{Code, Error, Result};
 use crate::protocol::{
@@ -23,24 +25,37 @@ const SMALL: u64 = 4 << 20;
 pub struct Job {
     /// Where it queues.
     pub lane: Lane,
-    expression: Expression,
     progress_token: Option<String>,
     compute: Compute,
 }
 
-type Compute = Box<dyn FnOnce(&Expression, &Context) -> Result<Value> + Send>;
+type Compute = Box<dyn FnOnce(&Context) -> Result<Value> + Send>;
 
 impl Job {
     /// A job that works on the opened tensor.
-    fn new<R: Serialize>(
+    pub fn new<R: Serialize>(
         lane: Lane,
         request: (Expression, Option<String>),
         access: Access,
         compute: impl FnOnce(&Tensor, &Context) -> Result<R> + Send + 'static,
     ) -> Self {
         Self::unopened(lane, request, move |expression, context| {
-            let quiet = Context { progress: &|_, _| {}, ..*context };
-            compute(&Tensor::open_in(expression, access, &quiet)?, context)
+            compute(&Tensor::open_in(expression, access, &context.without_progress())?, context)
+        })
+    }
+
+    /// A job that works on several opened tensors, read from front to back together; the lane is by what they read.
+    pub fn together<R: Serialize>(
+        tensors: Vec<Expression>,
+        progress_token: Option<String>,
+        compute: impl FnOnce(&[Tensor], &Context) -> Result<R> + Send + 'static,
+    ) -> Self {
+        let bytes = tensors.iter().fold(0u64, |bytes, tensor| bytes.saturating_add(stored_bytes(tensor)));
+        let lane = if bytes <= SMALL { Lane::Small } else { Lane::Large };
+        Self::of(lane, progress_token, move |context| {
+            let expressions: Vec<&Expression> = tensors.iter().collect();
+            let tensors = Tensor::open_all(&expressions, Access::Sequential, &context.without_progress())?;
+            compute(&tensors, context)
         })
     }
 
@@ -50,11 +65,17 @@ impl Job {
         (expression, progress_token): (Expression, Option<String>),
         compute: impl FnOnce(&Expression, &Context) -> Result<R> + Send + 'static,
     ) -> Self {
-        let compute = Box::new(|expression: &Expression, context: &Context| {
-            let result = compute(expression, context)?;
-            Ok(serde_json::to_value(result).expect("plain data"))
-        });
-        Self { lane, expression, progress_token, compute }
+        Self::of(lane, progress_token, move |context| compute(&expression, context))
+    }
+
+    /// A job that is described by nothing but what it computes.
+    pub fn of<R: Serialize>(
+        lane: Lane,
+        progress_token: Option<String>,
+        compute: impl FnOnce(&Context) -> Result<R> + Send + 'static,
+    ) -> Self {
+        let compute = Box::new(|context: &Context| Ok(serde_json::to_value(compute(context)?).expect("plain data")));
+        Self { lane, progress_token, compute }
     }
 }
 
@@ -119,25 +140,32 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
                 write::write(tensor, dtype, &file, offset, context)
             })
         }
+        "difference" => comparisons::difference(params)?,
+        "relations" => comparisons::relations(params)?,
+        "residual" => comparisons::residual(params)?,
+        "lineHashes" => structure::line_hashes(params)?,
+        "match" => structure::matching(params)?,
+        "subspaces" => structure::subspaces(params)?,
         _ => return Err(super::unknown_method(method)),
     };
     Ok(job)
 }
 
 /// The lane for a computation that reads all of `expression` once.
-fn by_size(expression: &Expression) -> Lane {
+pub fn by_size(expression: &Expression) -> Lane {
     if stored_bytes(expression) <= SMALL { Lane::Small } else { Lane::Large }
 }
 
 /// Length of the stored range under an expression: an upper bound of what it reads. For computed values the memory that
 /// they take, and nothing for what will be refused.
-fn stored_bytes(expression: &Expression) -> u64 {
+pub fn stored_bytes(expression: &Expression) -> u64 {
     match expression {
         Expression::Range { bytes, .. } | Expression::Blocks { bytes, .. } => *bytes,
         Expression::Strided { of, .. }
         | Expression::Slice { of, .. }
         | Expression::Permute { of, .. }
         | Expression::Reshape { of, .. } => stored_bytes(of),
+        Expression::Combination { of, .. } => of.iter().fold(0, |sum, of| stored_bytes(of).saturating_add(sum)),
         Expression::Compute { .. } => tensor::computed_bytes(expression).ok().flatten().unwrap_or(0),
     }
 }
@@ -151,7 +179,7 @@ pub fn run(job: Job, cancel: &CancelToken, threads: usize, sender: &Sender) -> R
         cancel.check()?;
         let reporter = Reporter::new(sender, job.progress_token);
         let progress = |done, total| reporter.report(done, total);
-        (job.compute)(&job.expression, &Context { cancel, progress: &progress, threads })
+        (job.compute)(&Context { cancel, progress: &progress, threads })
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let reason =

@@ -1,9 +1,11 @@
 //! The engine's side of the protocol: JSON-RPC 2.0 over stdio.
 
+mod comparisons;
 mod methods;
 mod pending;
 mod progress;
 mod schedule;
+mod structure;
 
 use std::sync::Arc;
 use std::time::Duration;

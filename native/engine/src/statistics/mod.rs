@@ -26,7 +26,7 @@ pub fn statistics(tensor: &Tensor, context: &Context) -> Result<Statistics> {
             Some(quantiles) => quantiles,
             None => selected_quantiles(&tensor, scan.classes, context)?,
         };
-        tensor.source().check()?;
+        tensor.check()?;
         let summary = Summary {
             count: tensor.count(),
             classes: scan.classes,
@@ -50,7 +50,7 @@ pub fn statistics(tensor: &Tensor, context: &Context) -> Result<Statistics> {
         Dtype::U32 => wide::statistics::<wide::U32>(&tensor, context),
         _ => counted::statistics(&tensor, context),
     }?;
-    tensor.source().check()?;
+    tensor.check()?;
     Ok(answer)
 }
 

@@ -13,6 +13,32 @@ pub const fn is_target(dtype: Dtype) -> bool {
     matches!(dtype, Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16) || small(dtype).is_some()
 }
 
+/// The integers that `dtype` holds; `None` for other types.
+pub const fn integers(dtype: Dtype) -> Option<(i128, i128)> {
+    Some(match dtype {
+        Dtype::I64 => (i64::MIN as i128, i64::MAX as i128),
+        Dtype::I32 => (i32::MIN as i128, i32::MAX as i128),
+        Dtype::I16 => (i16::MIN as i128, i16::MAX as i128),
+        Dtype::I8 => (i8::MIN as i128, i8::MAX as i128),
+        Dtype::U64 => (0, u64::MAX as i128),
+        Dtype::U32 => (0, u32::MAX as i128),
+        Dtype::U16 => (0, u16::MAX as i128),
+        Dtype::U8 => (0, u8::MAX as i128),
+        Dtype::BOOL => (0, 1),
+        _ => return None,
+    })
+}
+
+/// Appends `value` as a little-endian element of `dtype`; `None` when that type does not hold it.
+pub fn from_integer(dtype: Dtype, value: i128, out: &mut Vec<u8>) -> Option<()> {
+    let (least, most) = integers(dtype)?;
+    if value < least || value > most {
+        return None;
+    }
+    out.extend_from_slice(&value.to_le_bytes()[..dtype.width()]);
+    Some(())
+}
+
 /// Whether f32 holds every value of `dtype`.
 pub const fn fits_f32(dtype: Dtype) -> bool {
     !matches!(dtype, Dtype::F64 | Dtype::I64 | Dtype::U64 | Dtype::I32 | Dtype::U32)
@@ -110,7 +136,10 @@ impl Format {
         let ones = (1 << (self.exponent + self.mantissa)) - 1;
         let infinity = ones - ((1 << self.mantissa) - 1);
         let nan = match self.overflow {
-            Overflow::Infinity => infinity | 1 << (self.mantissa - 1),
+            // Quiet, with what fits of the rest of the significand.
+            Overflow::Infinity => {
+                infinity | 1 << (self.mantissa - 1) | (value.to_bits() << 12 >> (64 - self.mantissa)) as u32
+            }
             Overflow::NotANumber => ones,
             Overflow::UnsignedZero => ones + 1,
         };

@@ -24,6 +24,8 @@ enum Origin<'a> {
     },
     /// Computed values, row-major.
     Computed(Box<Computation<'a>>),
+    /// Σ coefficient·walk, element by element, of walks of the plan's shape: the plan's own walk is over all of it in order.
+    Combined(Vec<(f64, Plan<'a>)>),
 }
 
 /// A checked expression.
@@ -52,21 +54,53 @@ impl<'a> Plan<'a> {
         Ok(Self { origin, dtype: Dtype::F64, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
     }
 
-    /// What computes the values, unless a file holds them.
+    /// Σ coefficient·walk of `terms`, element by element.
+    fn combined(terms: Vec<(f64, Self)>) -> Result<Self> {
+        let Some((_, first)) = terms.first() else {
+            return Err(Error::invalid("A combination needs at least one tensor."));
+        };
+        if let Some((_, other)) = terms.iter().find(|(_, other)| other.shape != first.shape) {
+            return Err(Error::invalid(format!(
+                "A combination is of tensors of one shape, not of {:?} and {:?}.",
+                first.shape, other.shape
+            )));
+        }
+        let (shape, count) = (first.shape.clone(), first.count);
+        let axes = row_major(&shape);
+        let origin = Origin::Combined(terms);
+        Ok(Self { origin, dtype: Dtype::F64, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+    }
+
+    /// What computes the values, when that is one computation.
     pub fn computation(&self) -> Option<&Computation<'a>> {
         match &self.origin {
             Origin::Computed(computation) => Some(computation),
-            Origin::File { .. } => None,
+            Origin::File { .. } | Origin::Combined(_) => None,
         }
     }
 
-    /// The file that holds the elements, unless they are computed.
-    pub fn files(&self) -> impl Iterator<Item = &'a Path> {
-        let file = match self.origin {
+    /// What the values are a linear combination of, when they are one.
+    pub fn terms(&self) -> Option<&[(f64, Self)]> {
+        match &self.origin {
+            Origin::Combined(terms) => Some(terms),
+            Origin::File { .. } | Origin::Computed(_) => None,
+        }
+    }
+
+    /// Every walk that the values come out of: the terms of a combination, theirs where they are combinations, or this one.
+    pub fn leaves(&self) -> Vec<&Self> {
+        match &self.origin {
+            Origin::Combined(terms) => terms.iter().flat_map(|(_, term)| term.leaves()).collect(),
+            Origin::File { .. } | Origin::Computed(_) => vec![self],
+        }
+    }
+
+    /// The file that holds the elements, when one does.
+    pub fn file(&self) -> Option<&'a Path> {
+        match self.origin {
             Origin::File { path, .. } => Some(path.as_ref()),
-            Origin::Computed(_) => None,
-        };
-        file.into_iter()
+            Origin::Computed(_) | Origin::Combined(_) => None,
+        }
     }
 
     /// Whether the walk is over all computed values as they are, in the shape they have.
@@ -85,6 +119,9 @@ impl<'a> Plan<'a> {
         match origin {
             Origin::File { path, offset } => hasher.update(format!("{path:?} {offset}").as_bytes()),
             Origin::Computed(computation) => hasher.update(computation.digest().as_bytes()),
+            Origin::Combined(terms) => terms.iter().fold(&mut hasher, |hasher, (coefficient, term)| {
+                hasher.update(&coefficient.to_bits().to_le_bytes()).update(term.digest().as_bytes())
+            }),
         };
         hasher
             .update(format!("{dtype:?} {order:?} {blocks:?} {shape:?} {count} {start} {axes:?} {aligned}").as_bytes());
@@ -92,7 +129,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The bytes of `path` that the walk touches: first byte in the file, how many, and the walk's first element counted
-    /// from there. `None` for computed values.
+    /// from there. `None` for values that no file holds.
     pub fn touched(&self) -> Result<Option<(&'a str, u64, u64, u64)>> {
         let Origin::File { path, offset } = self.origin else { return Ok(None) };
         if self.count == 0 {
@@ -138,9 +175,23 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan<'_>> {
             of @ Expression::Range { .. } => strided(lower_at(of, depth + 1)?, *offset, shape, strides),
             _ => Err(Error::invalid("Strides are taken over a range of stored elements, not over another expression.")),
         },
-        Expression::Slice { of, axis, start, stop } => slice(lower_at(of, depth + 1)?, *axis, *start, *stop),
-        Expression::Permute { of, axes } => permute(lower_at(of, depth + 1)?, axes),
-        Expression::Reshape { of, shape } => reshape(lower_at(of, depth + 1)?, shape),
+        Expression::Slice { of, axis, start, stop } => {
+            each_term(lower_at(of, depth + 1)?, &|plan| slice(plan, *axis, *start, *stop))
+        }
+        Expression::Permute { of, axes } => each_term(lower_at(of, depth + 1)?, &|plan| permute(plan, axes)),
+        Expression::Reshape { of, shape } => each_term(lower_at(of, depth + 1)?, &|plan| reshape(plan, shape)),
+        Expression::Combination { of, coefficients } => {
+            if of.len() != coefficients.len() {
+                return Err(Error::invalid(format!(
+                    "A combination of {} tensors has {} coefficients.",
+                    of.len(),
+                    coefficients.len()
+                )));
+            }
+            let terms = of.iter().zip(coefficients);
+            let terms = terms.map(|(of, &coefficient)| Ok((coefficient, lower_at(of, depth + 1)?)));
+            Plan::combined(terms.collect::<Result<_>>()?)
+        }
         Expression::Compute { operation, of } => {
             let operands = of.iter().map(|operand| lower_at(operand, depth + 1)).collect::<Result<_>>()?;
             Plan::computed(Computation::new(operation, operands)?)
@@ -240,6 +291,17 @@ fn strided<'a>(plan: Plan<'a>, start: u64, shape: &[u64], strides: &[u64]) -> Re
 /// `plan` with the axes of its shape: where no strides express them, its elements are put in order first.
 fn in_order(plan: Plan) -> Result<Plan> {
     if plan.aligned { Ok(plan) } else { Plan::computed(Computation::copy(plan)) }
+}
+
+/// What `view` makes of `plan`; of a combination, the combination of what it makes of each term.
+fn each_term<'a>(plan: Plan<'a>, view: &impl Fn(Plan<'a>) -> Result<Plan<'a>>) -> Result<Plan<'a>> {
+    match plan.origin {
+        Origin::Combined(terms) => {
+            let terms = terms.into_iter().map(|(coefficient, term)| Ok((coefficient, each_term(term, view)?)));
+            Plan::combined(terms.collect::<Result<_>>()?)
+        }
+        Origin::File { .. } | Origin::Computed(_) => view(plan),
+    }
 }
 
 fn slice(plan: Plan, axis: u64, start: u64, stop: u64) -> Result<Plan> {

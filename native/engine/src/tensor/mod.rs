@@ -1,5 +1,7 @@
-//! Tensors: expressions over bytes of files, lowered to strided views of one stored range or of computed values.
+//! Tensors: expressions over bytes of files, lowered to strided views of one stored range or of computed values, and to linear
+//! combinations of such views.
 
+mod combination;
 pub mod decode;
 mod dtype;
 pub mod encode;
@@ -14,7 +16,7 @@ pub(crate) use expression::{Plan, lower};
 pub use layout::Axis;
 pub use read::Reader;
 
-use crate::compute::{Array, Computation};
+use crate::compute::{self, Array, Computation};
 use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
 use crate::protocol::{BlockType, ByteOrder, Expression};
@@ -36,10 +38,30 @@ pub fn computed_bytes(expression: &Expression) -> Result<Option<u64>> {
     Ok(lower(expression)?.computation().map(Computation::peak))
 }
 
-/// A resolved tensor: a shape over a strided walk through one open range of bytes or an array in memory.
+/// Bytes of memory that opening `expressions` takes, what is computed for any of them.
+///
+/// # Errors
+/// `InvalidParams`, `TooLarge`.
+pub fn needed_bytes(expressions: &[&Expression]) -> Result<u64> {
+    let plans = expressions.iter().map(|expression| lower(expression)).collect::<Result<Vec<_>>>()?;
+    let computations = plans.iter().flat_map(Plan::leaves).filter_map(Plan::computation);
+    Ok(computations.fold(0, |bytes, computation| computation.need().saturating_add(bytes)))
+}
+
+/// What elements come out of.
+#[derive(Clone, Debug)]
+enum Origin {
+    /// An open range of bytes or an array in memory.
+    Source(Arc<Source>),
+    /// Σ coefficient·tensor, element by element, of tensors of one shape.
+    Terms(Arc<[(f64, Tensor)]>),
+}
+
+/// A resolved tensor: a shape over a strided walk through one open range of bytes or an array in memory, or over a linear
+/// combination of such tensors.
 #[derive(Clone, Debug)]
 pub struct Tensor {
-    source: Arc<Source>,
+    origin: Origin,
     dtype: Dtype,
     /// Byte order of the stored elements.
     order: Option<ByteOrder>,
@@ -48,7 +70,8 @@ pub struct Tensor {
     shape: Vec<u64>,
     /// First element, counted in elements from the start of the source (for F4 in half bytes).
     start: u64,
-    /// The walk in row-major order, outermost axis first, with neighbouring axes joined where they are contiguous.
+    /// The walk in row-major order, outermost axis first, with neighbouring axes joined where they are contiguous. That of a
+    /// combination is over its elements as they follow one another.
     axes: Vec<Axis>,
     count: u64,
 }
@@ -80,38 +103,55 @@ impl Tensor {
         Self::resolve(expression, access, None, context)
     }
 
-    fn resolve(expression: &Expression, access: Access, method: Option<Method>, context: &Context) -> Result<Self> {
-        let plan = lower(expression)?;
-        match plan.computation() {
-            Some(computation) => Ok(Self::of_array(&plan, computation.evaluate(context)?)),
-            None => Self::of_file(&plan, access, method),
-        }
-    }
-
-    /// The elements of a file that `plan` walks through.
+    /// As `open_in`, of several tensors that are read together.
     ///
     /// # Errors
-    /// `Io` or `Truncated`.
+    /// As `open_in`.
+    pub fn open_all(expressions: &[&Expression], access: Access, context: &Context) -> Result<Vec<Self>> {
+        let plans = expressions.iter().map(|expression| lower(expression)).collect::<Result<Vec<_>>>()?;
+        Self::resolve_all(&plans, access, None, context)
+    }
+
+    fn resolve(expression: &Expression, access: Access, method: Option<Method>, context: &Context) -> Result<Self> {
+        let tensors = Self::resolve_all(&[lower(expression)?], access, method, context)?;
+        Ok(tensors.into_iter().next().expect("one for each plan"))
+    }
+
+    fn resolve_all(plans: &[Plan], access: Access, method: Option<Method>, context: &Context) -> Result<Vec<Self>> {
+        let computations = plans.iter().flat_map(Plan::leaves).filter_map(Plan::computation);
+        let _turn = compute::Turn::take(computations, context.cancel)?;
+        let evaluate = &mut |computation: &Computation| computation.evaluate(context);
+        plans.iter().map(|plan| Self::of_plan(plan, access, method, evaluate)).collect()
+    }
+
+    /// The elements that `plan` walks through, `evaluate` giving the values of computations.
     ///
-    /// # Panics
-    /// When they are computed.
-    pub(crate) fn of_file(plan: &Plan, access: Access, method: Option<Method>) -> Result<Self> {
-        let (path, first_byte, bytes, start) = plan.touched()?.expect("elements of a file");
-        let source = Source::open(path.as_ref(), first_byte, bytes, access, method)?;
-        Ok(Self::of(plan, source, start))
-    }
-
-    /// The walk of `plan` through the values that its computation gave.
-    pub(crate) fn of_array(plan: &Plan, array: Arc<Array>) -> Self {
-        Self::of(plan, Source::Computed(array), plan.start)
-    }
-
-    fn of(plan: &Plan, source: Source, start: u64) -> Self {
+    /// # Errors
+    /// `Io` or `Truncated`, and what `evaluate` fails with.
+    pub(crate) fn of_plan(
+        plan: &Plan,
+        access: Access,
+        method: Option<Method>,
+        evaluate: &mut dyn FnMut(&Computation) -> Result<Arc<Array>>,
+    ) -> Result<Self> {
+        let (origin, start) = if let Some(terms) = plan.terms() {
+            let mut opened = Vec::with_capacity(terms.len());
+            for (coefficient, term) in terms {
+                opened.push((*coefficient, Self::of_plan(term, access, method, evaluate)?));
+            }
+            (Origin::Terms(opened.into()), 0)
+        } else if let Some(computation) = plan.computation() {
+            (Origin::Source(Arc::new(Source::Computed(evaluate(computation)?))), plan.start)
+        } else {
+            let (path, first_byte, bytes, start) = plan.touched()?.expect("elements of a file");
+            let source = Source::open(path.as_ref(), first_byte, bytes, access, method)?;
+            (Origin::Source(Arc::new(source)), start)
+        };
         let &Plan { dtype, blocks, count, .. } = plan;
         // There is nothing to turn round in a byte.
         let order = plan.order.filter(|_| dtype.width() > 1);
         let axes = layout::join(&plan.axes);
-        Self { source: Arc::new(source), dtype, order, blocks, shape: plan.shape.clone(), start, axes, count }
+        Ok(Self { origin, dtype, order, blocks, shape: plan.shape.clone(), start, axes, count })
     }
 
     /// Element type.
@@ -129,19 +169,26 @@ impl Tensor {
         self.count
     }
 
-    /// What holds the elements.
-    pub fn source(&self) -> &Source {
-        &self.source
+    /// Fails when a file has become shorter than what of it was opened. What was read before a success is what the files
+    /// held; what was read before a failure must be dropped.
+    ///
+    /// # Errors
+    /// `Truncated`.
+    pub fn check(&self) -> Result<()> {
+        match &self.origin {
+            Origin::Source(source) => source.check(),
+            Origin::Terms(terms) => terms.iter().try_for_each(|(_, tensor)| tensor.check()),
+        }
     }
 
-    /// The type and number of blocks when the tensor is all of a range of blocks, in their order: they are the source's
-    /// bytes.
-    pub fn stored_blocks(&self) -> Option<(BlockType, u64)> {
+    /// The type and number of blocks when the tensor is all of a range of blocks, in their order, and the range.
+    pub fn stored_blocks(&self) -> Option<(BlockType, u64, &Source)> {
         let blocks = self.blocks?;
+        let Origin::Source(source) = &self.origin else { return None };
         let elements = blocks.elements() as u64;
         let contiguous = matches!(self.axes[..], [] | [Axis { stride: 1, .. }]);
         let whole = contiguous && self.start == 0 && self.count % elements == 0;
-        whole.then_some((blocks, self.count / elements))
+        whole.then_some((blocks, self.count / elements, source))
     }
 
     /// Rows of the matrix view: the first axis; 1 for a scalar.
@@ -164,6 +211,11 @@ impl Tensor {
     /// The transpose of the matrix view when the columns lie closer together in memory the other way round, so that
     /// walking the result's rows is sequential; `None` when the tensor is best walked as it is (as one repeated row is).
     pub fn transposed_for_reading(&self) -> Option<Self> {
+        if let Origin::Terms(terms) = &self.origin {
+            let turned = |(coefficient, term): &(f64, Self)| Some((*coefficient, term.transposed_for_reading()?));
+            let origin = Origin::Terms(terms.iter().map(turned).collect::<Option<_>>()?);
+            return Some(Self { origin, shape: vec![self.columns(), self.rows()], ..self.clone() });
+        }
         let [outer, inner] = layout::split(&self.axes, self.rows(), self.columns())?;
         if inner.stride <= outer.stride || outer.stride == 0 || inner.len <= 1 || outer.len <= 1 {
             return None;
@@ -220,13 +272,13 @@ impl Tensor {
             matrix.resize(first + length, T::default());
             decode(self.dtype, reader.elements(first as u64, length)?, &mut matrix[first..]);
         }
-        self.source.check()?;
+        self.check()?;
         Ok(matrix)
     }
 }
 
 /// The transpose of a row-major `rows × columns` matrix, in blocks that stay in cache.
-fn transpose<T: Copy + Default>(matrix: &[T], rows: usize, columns: usize) -> Vec<T> {
+pub(crate) fn transpose<T: Copy + Default>(matrix: &[T], rows: usize, columns: usize) -> Vec<T> {
     const BLOCK: usize = 32;
     let mut out = vec![T::default(); matrix.len()];
     for top in (0..rows).step_by(BLOCK) {

@@ -1,33 +1,33 @@
 //! Reading elements of a strided walk by their row-major position.
 
+use super::combination::Combination;
 use super::layout::Axis;
-use super::{Dtype, Tensor};
+use super::{Dtype, Origin, Tensor};
 use crate::blocks;
 use crate::error::Result;
 use crate::protocol::{BlockType, ByteOrder};
+use crate::source::Source;
 
 /// Reads elements of one tensor; holds the buffers, so each thread has its own.
 #[derive(Debug)]
 pub struct Reader<'a> {
-    tensor: &'a Tensor,
-    /// Elements in one contiguous run of the innermost axis; 1 where that axis is strided.
-    run: u64,
-    elements: Vec<u8>,
-    stored: Vec<u8>,
-    /// Decoded blocks.
-    values: Vec<f32>,
+    count: u64,
+    way: Way<'a>,
 }
 
-/// Elements decoded from blocks at once: their values stay in the nearest cache.
-const DECODED: usize = 4096;
+#[derive(Debug)]
+enum Way<'a> {
+    Walk(Walk<'a>),
+    Combination(Combination<'a>),
+}
 
 impl<'a> Reader<'a> {
     pub(super) fn new(tensor: &'a Tensor) -> Self {
-        let run = match tensor.axes.last() {
-            Some(Axis { len, stride: 1 }) => *len,
-            _ => 1,
+        let way = match &tensor.origin {
+            Origin::Source(source) => Way::Walk(Walk::new(tensor, source)),
+            Origin::Terms(terms) => Way::Combination(Combination::new(terms)),
         };
-        Self { tensor, run, elements: Vec::new(), stored: Vec::new(), values: Vec::new() }
+        Self { count: tensor.count, way }
     }
 
     /// Elements `first .. first + count` in row-major order, each `dtype.width()` bytes, little endian, F4 as one code
@@ -40,16 +40,47 @@ impl<'a> Reader<'a> {
     /// # Panics
     /// When the elements are not inside the tensor.
     pub fn elements(&mut self, first: u64, count: usize) -> Result<&[u8]> {
-        let tensor = self.tensor;
-        assert!(first.checked_add(count as u64).is_some_and(|end| end <= tensor.count), "inside the tensor");
-        if count == 0 {
-            return Ok(&[]);
+        assert!(first.checked_add(count as u64).is_some_and(|end| end <= self.count), "inside the tensor");
+        match &mut self.way {
+            _ if count == 0 => Ok(&[]),
+            Way::Walk(walk) => walk.elements(first, count),
+            Way::Combination(combination) => combination.elements(first, count),
         }
-        tensor.source.check_damage()?;
+    }
+}
+
+/// A strided walk through the bytes of one source.
+#[derive(Debug)]
+struct Walk<'a> {
+    tensor: &'a Tensor,
+    source: &'a Source,
+    /// Elements in one contiguous run of the innermost axis; 1 where that axis is strided.
+    run: u64,
+    elements: Vec<u8>,
+    stored: Vec<u8>,
+    /// Decoded blocks.
+    values: Vec<f32>,
+}
+
+/// Elements decoded from blocks at once: their values stay in the nearest cache.
+const DECODED: usize = 4096;
+
+impl<'a> Walk<'a> {
+    fn new(tensor: &'a Tensor, source: &'a Source) -> Self {
+        let run = match tensor.axes.last() {
+            Some(Axis { len, stride: 1 }) => *len,
+            _ => 1,
+        };
+        Self { tensor, source, run, elements: Vec::new(), stored: Vec::new(), values: Vec::new() }
+    }
+
+    fn elements(&mut self, first: u64, count: usize) -> Result<&[u8]> {
+        let tensor = self.tensor;
+        self.source.check_damage()?;
         let as_stored = tensor.dtype != Dtype::F4 && tensor.order.is_none() && tensor.blocks.is_none();
         if as_stored && self.run > 1 && first % self.run + count as u64 <= self.run {
             let width = tensor.dtype.width();
-            return tensor.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
+            return self.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
         }
         self.gather(first, count)?;
         Ok(&self.elements)
@@ -114,7 +145,7 @@ impl<'a> Reader<'a> {
         if let Some(blocks) = self.tensor.blocks {
             return self.append_decoded(blocks, position, length, out);
         }
-        let source = &self.tensor.source;
+        let source = self.source;
         if self.tensor.dtype == Dtype::F4 {
             let first_byte = position / 2;
             let bytes = (position + length as u64).div_ceil(2) - first_byte;
@@ -138,7 +169,7 @@ impl<'a> Reader<'a> {
             let skipped = (next % elements as u64) as usize;
             let wanted = ((end - next) as usize).min(DECODED - skipped);
             let count = (skipped + wanted).div_ceil(elements);
-            let stored = self.tensor.source.bytes(first_block * bytes as u64, count * bytes, &mut self.stored)?;
+            let stored = self.source.bytes(first_block * bytes as u64, count * bytes, &mut self.stored)?;
             self.values.resize(count * elements, 0.0);
             blocks::decode(r#type, stored, &mut self.values);
             let values = &self.values[skipped..skipped + wanted];
