@@ -6,13 +6,15 @@ import type { Command } from "./command";
 import { compare } from "./compare";
 import { convert } from "./convert";
 import { engine } from "./engine";
+import { explain } from "./explain";
 import { describeFailure, Exit, failureLine } from "./failure";
 import { commandHelp, generalHelp } from "./help";
 import { inspect } from "./inspect";
 import { rank } from "./rank";
+import { relations } from "./relations";
 import { shownFrom } from "./paths";
 
-const COMMANDS: readonly Command[] = [inspect, convert, compare, rank, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {

@@ -177,7 +177,7 @@ export interface TensorPart {
 export interface PairSpectrum {
   a: Spectrum;
   b: Spectrum;
-  /** Its `matrixRank` counts against the rounding of stored values: σ > 10⁻⁶·σ₁, unless both sides are F64. */
+  /** Its `matrixRank` counts against the rounding of stored values: 2⁻²³ in the place of 2⁻⁵², unless both sides are F64. */
   delta: Spectrum;
   overlap: { left: Numeric[]; right: Numeric[] };
   /** R of the weight-matching analysis, by γ. */
@@ -223,6 +223,43 @@ export interface Explain {
   sentence: string;
   findings: Finding[];
   how: How;
+}
+
+/**
+ * What `weight-loupe relations --json` prints: how fine-tuned models of one base lie to each other. τ = model − base. Matrices are
+ * by model, in the order given; `null` where a task vector is zero, or nothing changed in either.
+ */
+export interface Relations {
+  base: string;
+  models: string[];
+  /** ‖τ‖, over all tensors; and its share of ‖base‖. */
+  norms: number[];
+  relative: number[];
+  /** ⟨τ_i, τ_j⟩/(‖τ_i‖·‖τ_j‖). */
+  cosine: (number | null)[][];
+  /** Of the elements that both changed, the share with τ_i·τ_j < 0. */
+  conflicts: (number | null)[][];
+  /** Elements that both changed over those that either did (Jaccard). */
+  overlap: (number | null)[][];
+  /** Of the elements that two or more changed, the share in which two have opposite signs. */
+  signConflict: number | null;
+  /** Of all elements, the share that each changed. */
+  changed: number[];
+  /** In file order of the base. */
+  tensors: RelationsOfTensor[];
+  /** Each task vector by least squares in terms of the others; empty for fewer than two models. */
+  explained: { model: string; coefficients: Record<string, number>; residual: number }[];
+  /** What it comes to: "X and Y go the same way (cosine 0.98) …" */
+  sentence: string;
+  findings: Finding[];
+  how: How;
+}
+export interface RelationsOfTensor extends Pick<Relations, "norms" | "cosine" | "conflicts" | "overlap" | "signConflict" | "changed"> {
+  name: string;
+  /** What it does, and which repeated layer holds it. */
+  kind: string;
+  layer: number | null;
+  parameters: number;
 }
 
 /** What `weight-loupe signature compare --json` prints. */

@@ -78,7 +78,7 @@ export class StructureFinder {
    */
   async of(pair: number, { difference: known, thorough = false, signal }: Asked = {}): Promise<Structure> {
     const { shape, expressions } = this.options.pairs[pair]!;
-    const { a, b, delta = combination([b, a], [1, -1]) } = await expressions(signal);
+    const { a, b, delta = combination([reshape(b, shapeOf(a)), a], [1, -1]) } = await expressions(signal);
     const difference = known?.rows === undefined ? await this.#difference(a, b, shape, signal) : known;
     const lines = linesOf(difference);
     if (difference.differing === 0 || lines === null) return { kind: "none", share: 0, sentence: "equal" };
@@ -86,11 +86,16 @@ export class StructureFinder {
     const moved = movedShare(change);
     const scaled = await this.#scaled(change, signal);
     if (scaled !== null) return scaled;
-    const permuted = moved >= MOVED ? await this.#permuted(change, moved, thorough, signal) : null;
-    if (permuted !== null) return permuted;
+    const groups = moved >= MOVED ? this.#groups(change) : null;
+    const reordered = groups === null ? null : await this.#firstOrder(groups, ["hash", "hash"], signal);
+    if (reordered !== null && !isIdentity(reordered.permutation)) return this.#inOrder(change, reordered, signal);
     const some = await this.#some(change, signal);
-    const mostly = some !== null && (some.indices?.length ?? 0) > 0 && leastShare(change) > SPARSE;
+    const mostly = (some?.kind === "rows" || some?.kind === "columns") && leastShare(change) > SPARSE;
     if (some !== null && !mostly) return some;
+    if (groups !== null && reordered === null && some === null && moved >= MOVED_FAR) {
+      const matched = await this.#firstOrder(groups, thorough ? [Infinity, Infinity] : [MOST_MATCHED, MOST_ALONE], signal);
+      if (matched !== null && !isIdentity(matched.permutation)) return this.#inOrder(change, matched, signal);
+    }
     const rank = await this.#rank(change, signal);
     if (typeof rank !== "string" && rank.low) return lowRank(rank, change);
     return some ?? this.#dense(change, rank, moved, thorough);
@@ -111,25 +116,24 @@ export class StructureFinder {
     const allowed = roundingNorm(normA, factor, normB, dtypeA, dtypeB);
     // A change that is no larger than rounding is not worth the name of a factor.
     if (allowed === null || Math.abs(factor - 1) * normA <= BEYOND_CHANCE * allowed) return null;
-    const { norm } = await this.options.engine.request("residual", { target: b, terms: [a], coefficients: [factor] }, options(signal));
+    const { norm } = await this.options.engine.request("residual", { target: b, terms: [reshape(a, shapeOf(b))], coefficients: [factor] }, options(signal));
     return toNumber(norm) <= allowed ? { kind: "scaled", factor, share, sentence: `${figure(factor)} · A, within the rounding of ${coarser(dtypeA, dtypeB)}` } : null;
   }
 
-  async #permuted(change: Change, moved: number, thorough: boolean, signal?: AbortSignal): Promise<Structure | null> {
-    const { pair, rows, columns } = change;
-    const blocks = this.#blocks.groupsOf(pair, this.options.heads);
+  /** The sets of units whose order may be another: those of the pair's block, and its own rows and columns. */
+  #groups({ pair, rows, columns }: Change): [UnitGroup[], UnitGroup[]] {
     const alone = ([[0, rows.count], [1, columns.count]] as const)
       .filter(([, units]) => units > 1)
       .map(([axis, units]): UnitGroup => ({ unit: axis === 0 ? "row" : "column", size: 1, members: [{ pair, axis, start: 0, stop: units }] }));
-    for (const group of [...blocks, ...alone]) {
-      const order = await this.#order("hash", group, signal);
-      if (order !== null) return isIdentity(order.permutation) ? null : this.#inOrder(change, order, signal);
-    }
-    if (moved < MOVED_FAR) return null;
-    for (const [groups, most] of [[blocks, MOST_MATCHED], [alone, MOST_ALONE]] as const) {
-      for (const group of groups) {
-        const order = await this.#order(thorough ? Infinity : most, group, signal);
-        if (order !== null) return isIdentity(order.permutation) ? null : this.#inOrder(change, order, signal);
+    return [this.#blocks.groupsOf(pair, this.options.heads), alone];
+  }
+
+  /** The order of the first set that has one, of the block's sets and of the pair's own by either way. */
+  async #firstOrder(groups: [UnitGroup[], UnitGroup[]], by: ["hash" | number, "hash" | number], signal?: AbortSignal): Promise<Order | null> {
+    for (const [i, sets] of groups.entries()) {
+      for (const group of sets) {
+        const order = await this.#order(by[i]!, group, signal);
+        if (order !== null) return order;
       }
     }
     return null;

@@ -2,7 +2,7 @@
  * The order in which B holds A's units: by hashes of the lines that training left as they were (as S2FT's exchanged heads and channels
  * are recovered), else by linear assignment of those that resemble each other most.
  */
-import { flatten, reshape, shapeOf, slice } from "../../checkpoint/adapters/build";
+import { reshape, shapeOf, slice } from "../../checkpoint/adapters/build";
 import type { Expression } from "../../engine/protocol";
 import { toNumber } from "../../protocol/results";
 import type { Engine } from "../engine";
@@ -32,8 +32,10 @@ const FEWEST_FEATURES = 16;
 
 /** The two matrices of a member, its units as rows or columns. */
 async function sides({ pair, start, stop, axis }: Member, pairs: readonly TensorPair[], signal?: AbortSignal): Promise<{ a: Expression; b: Expression }> {
-  const { a, b } = await pairs[pair]!.expressions(signal);
-  const matrix = (of: Expression): Expression => slice(shapeOf(of).length < 2 ? reshape(of, [shapeOf(of)[0] ?? 1, 1]) : flatten(of), axis, start, stop);
+  const { shape, expressions } = pairs[pair]!;
+  const { a, b } = await expressions(signal);
+  const [rows = 1, ...rest] = shape;
+  const matrix = (of: Expression): Expression => slice(reshape(of, [rows, rest.reduce((product, length) => product * length, 1)]), axis, start, stop);
   return { a: matrix(a), b: matrix(b) };
 }
 
