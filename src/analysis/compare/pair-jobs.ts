@@ -79,13 +79,13 @@ export function changeSpectrumJob({ a, b }: Values, mode?: SpectrumMode): Job<"s
   return spectrumJob(changeOf(a, b), mode ?? (Math.min(rows, columns) <= EXACT_SIDE ? "exact" : "fast"));
 }
 
-/** Relative to σ₁ and the longer side, what is rounding in the change of stored values: that of F32 unless both are F64. */
-const ROUNDED = 2 ** -23;
+/** Share of σ₁ below which a direction of the change of stored values is their rounding, unless both sides are F64: as the rank of an adapter is counted. */
+const ROUNDED = 1e-6;
 
 /** With its matrix rank counted against the rounding of stored values. */
 export function rankAboveRounding(spectrum: SpectrumResult, dtypes: { a: string; b: string }): SpectrumResult {
   if (dtypes.a === "F64" && dtypes.b === "F64") return spectrum;
-  const { singularValues, rows, columns } = spectrum;
-  const least = (singularValues[0] ?? 0) * Math.max(rows, columns) * ROUNDED;
+  const { singularValues } = spectrum;
+  const least = (singularValues[0] ?? 0) * ROUNDED;
   return { ...spectrum, matrixRank: singularValues.filter((value) => value > least).length };
 }
