@@ -55,6 +55,7 @@ async function compared(a: string, b: string, args: Arguments, { signal, log }: 
   const mode = spectrumMode(args);
   const tolerance = toleranceOf(args);
   const [base] = args.values("base");
+  const [map] = args.values("map");
   // Read before the engine starts: a file that cannot be opened is the better reason.
   const opening = new Map<string, Checkpoint>();
   for (const file of [a, b]) opening.set(path.resolve(file), await openCheckpoint(file));
@@ -63,6 +64,7 @@ async function compared(a: string, b: string, args: Arguments, { signal, log }: 
       a: path.resolve(a),
       b: path.resolve(b),
       ...(base === undefined ? {} : { base: path.resolve(base) }),
+      ...(map === undefined ? {} : { map: path.resolve(map) }),
       ...(tolerance === undefined ? {} : { tolerance }),
       open: async (file) => opening.get(file) ?? openCheckpoint(file),
       engine,

@@ -8,6 +8,7 @@ import type { Checkpoint, CheckpointFile, SourceOpener } from "../../checkpoint/
 import { reshape } from "../../checkpoint/adapters/build";
 import { LocalFiles } from "../../checkpoint/file-source";
 import type { ComparedSide } from "../../checkpoint/pairing/adapted";
+import { mappingText } from "../../checkpoint/pairing/mapping-text";
 import { settledAlternatives } from "../../checkpoint/pairing/settle";
 import { openCheckpoint } from "../../checkpoint/registry";
 import type { DifferenceResult, Expression, HistogramParams, HistogramResult, PictureResult, Progress, SpectrumResult, SubspacesResult, ValuesResult, Window } from "../../engine/protocol";
@@ -44,6 +45,8 @@ export interface ComparisonOptions extends Pick<LiveOptions, "patienceMs"> {
   b: string;
   /** Of adapters, where the other side is not what they were trained on. */
   base?: string;
+  /** A mapping file. */
+  map?: string;
   engine: Engine;
   /** @throws CheckpointError */
   open?(path: string): Promise<Checkpoint>;
@@ -106,9 +109,9 @@ export class Comparison {
   constructor(private readonly options: ComparisonOptions) {
     this.#sources = options.sources ?? new LocalFiles();
     this.#compute = new Compute(options.engine, options.cache);
-    const { a, b, base, patienceMs } = options;
+    const { a, b, base, map, patienceMs } = options;
     this.#pair = new LivePair({
-      a, b, base, patienceMs,
+      a, b, base, map, patienceMs,
       sources: this.#sources,
       open: options.open ?? ((path) => openCheckpoint(path, this.#sources)),
       onPaired: (opened, reread) => this.#adopt(opened, reread),
@@ -157,7 +160,7 @@ export class Comparison {
       summary: summaryOf(opened),
       findings: this.findings(),
       engine: this.options.engineStatus?.() ?? { state: "stopped" },
-      map: null,
+      map: this.#pair.map,
       heads: opened.heads,
       rewritten: this.#dropped?.files ?? [],
     };
@@ -275,6 +278,20 @@ export class Comparison {
   /** Pairs two tensors by hand (indices), or leaves A's without a partner. */
   pairUp(a: number, b: number | null): Promise<void> {
     return this.#pair.pairUp(a, b);
+  }
+
+  /**
+   * Pairs as a mapping file says; null: without one.
+   * @throws CheckpointError when it cannot be read or does not fit the models; then nothing has changed.
+   */
+  async useMap(path: string | null): Promise<void> {
+    await this.#pair.useMap(path);
+  }
+
+  /** The present pairing as the text of a mapping file. */
+  async mapText(): Promise<string> {
+    const { a, b, pairing } = await this.opened();
+    return mappingText(pairing, a.checkpoint, b.checkpoint);
   }
 
   /** Exchanges A and B. */

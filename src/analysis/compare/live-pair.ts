@@ -1,6 +1,7 @@
 /** Two checkpoints as they are on disk, and how their tensors belong together. */
 import type { Checkpoint, SourceOpener } from "../../checkpoint/checkpoint";
 import { comparedSides } from "../../checkpoint/pairing/adapted";
+import { readMapping } from "../../checkpoint/pairing/mapping";
 import { headsOf, type ModelFacts } from "../../checkpoint/pairing/model-facts";
 import { pairTensors } from "../../checkpoint/pairing/pairing";
 import type { AttentionHeads } from "../../protocol/compare";
@@ -14,6 +15,8 @@ export interface LivePairOptions extends Pick<LiveOptions, "open" | "patienceMs"
   b: string;
   /** The model that adapters were trained on. */
   base?: string | undefined;
+  /** A mapping file. */
+  map?: string | undefined;
   sources: SourceOpener;
   /** The two are paired; before that they were not, or otherwise. @param reread after a file was read again. */
   onPaired(opened: OpenedPair, reread: boolean): void;
@@ -40,9 +43,12 @@ export class LivePair {
   #preferred: ReadonlySet<string> = new Set();
   /** Pairs made by hand, by name; null: A's has no partner. */
   #chosen = new Map<string, string | null>();
+  /** The mapping file, and whether the models were exchanged since it was named. */
+  #map: { path: string; swapped: boolean } | null;
 
   /** Starts reading the headers; `opened()` waits for that. */
   constructor(private readonly options: LivePairOptions) {
+    this.#map = options.map === undefined ? null : { path: options.map, swapped: false };
     this.#a = this.#follow(options.a);
     this.#b = this.#follow(options.b);
     this.#building = Promise.all([this.#a.live.settled, this.#b.live.settled]).then(() => this.#build(false));
@@ -103,11 +109,33 @@ export class LivePair {
     await this.#rebuild(false);
   }
 
+  /** Path of the mapping file that the pairing follows. */
+  get map(): string | null {
+    return this.#map?.path ?? null;
+  }
+
+  /**
+   * Pairs as a mapping file says; null: without one.
+   * @throws CheckpointError when it cannot be read or does not fit the models; then nothing has changed.
+   */
+  async useMap(path: string | null): Promise<void> {
+    await this.#building;
+    const before = this.#map;
+    this.#map = path === null ? null : { path, swapped: false };
+    await this.#rebuild(false);
+    const failure = this.#failure;
+    if (path === null || failure === null) return;
+    this.#map = before;
+    await this.#rebuild(false);
+    throw failure as Error;
+  }
+
   /** Exchanges A and B. */
   async swap(): Promise<void> {
     await this.#building;
     [this.#a, this.#b] = [this.#b, this.#a];
     this.#chosen = new Map([...this.#chosen].flatMap(([a, b]): [string, string][] => (b === null ? [] : [[b, a]])));
+    if (this.#map !== null) this.#map = { ...this.#map, swapped: !this.#map.swapped };
     await this.#rebuild(false);
   }
 
@@ -152,7 +180,9 @@ export class LivePair {
     try {
       const sides = await comparedSides(a, b, sources, base === undefined ? undefined : await open(base));
       const facts = { a: sides.a.facts, b: sides.b.facts };
-      const pairing = pairTensors(sides.a.checkpoint, sides.b.checkpoint, { off: this.#off, preferred: this.#preferred, facts, chosen: this.#chosenIndices(sides.a.checkpoint, sides.b.checkpoint) });
+      const map = this.#map === null ? {} : { map: { ...(await readMapping(this.#map.path, sources)), swapped: this.#map.swapped } };
+      const chosen = this.#chosenIndices(sides.a.checkpoint, sides.b.checkpoint);
+      const pairing = pairTensors(sides.a.checkpoint, sides.b.checkpoint, { off: this.#off, preferred: this.#preferred, facts, chosen, ...map });
       const opened = new OpenedPair(sides.a, sides.b, pairing, attentionHeads([facts.a, facts.b]));
       const earlier = this.#opened;
       if (earlier !== null) opened.inherit(earlier);

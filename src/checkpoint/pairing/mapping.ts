@@ -24,7 +24,7 @@ export interface Mapping {
   off: string[];
   prefer: string[];
   /** The file was written for the two models in the other order. */
-  swapped?: true;
+  swapped?: boolean;
 }
 
 const MOST_BYTES = 1 << 20;
