@@ -43,7 +43,8 @@ export class FileVersions {
       look = new Promise<void>((resolve) => setImmediate(resolve)).then(async () => {
         this.#waiting.delete(file.path);
         const now = await stat(file.path).catch(() => undefined);
-        const same = now !== undefined && now.size === file.bytes && (file.modified === undefined || now.mtimeMs === file.modified);
+        const there = now !== undefined && now.size === file.bytes && (file.modified === undefined || now.mtimeMs === file.modified);
+        const same = file.missing === true ? now === undefined : there;
         if (!same) this.#changed.add(file.path);
         return same;
       });
