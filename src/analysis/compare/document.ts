@@ -62,7 +62,7 @@ function retyped(pairs: readonly TensorPair[], a: readonly Tensor[], b: readonly
   const seen = new Set<string>();
   return pairs.flatMap((pair) => {
     const key = `${pair.a.tensor} ${pair.b.tensor}`;
-    if (!pair.retyped || seen.has(key)) return [];
+    if (!pair.retyped || pair.unreadable !== undefined || seen.has(key)) return [];
     seen.add(key);
     const [x, y] = [a[pair.a.tensor]!, b[pair.b.tensor]!];
     return [{ name: x.name, a: x.dtype, b: y.dtype }];
