@@ -1,6 +1,6 @@
 /** The comparison of two models: what its view may ask of the host, and what the host tells it. */
 import type { DifferenceResult, HistogramResult, PictureResult, SpectrumResult, SubspacesResult, ValuesResult, Window } from "../engine/protocol";
-import type { AnalysisProgress, EngineStatus, MatrixView, Overview, SpectrumMode } from "./inspect";
+import type { AnalysisProgress, EngineStatus, MatrixView, Overview, SpectrumMode, ViewCommand } from "./inspect";
 import type { CompareTotals, Finding, Pair, Structure } from "./results";
 import type { WireError } from "./rpc";
 import type { TensorTable } from "./tensor-table";
@@ -92,6 +92,10 @@ export type CompareTab = "overview" | "pairs" | "mapping" | "findings";
 
 /** What the view keeps over a reload of the window. Fields may be missing. */
 export interface CompareViewState {
+  /** URIs of the two models: a window that was reloaded finds them by these. */
+  models?: { a: string; b: string };
+  /** The user stopped the comparison: it does not start by itself again. */
+  stopped?: boolean;
   tab?: CompareTab;
   /** Name of A's tensor (B's, where only that exists), or `"group:" + module path`, or absent for the models. */
   selection?: string;
@@ -149,5 +153,5 @@ export interface CompareView {
   findings(argument: { findings: Finding[] }): void;
   progress(argument: AnalysisProgress): void;
   engine(argument: EngineStatus): void;
-  command(argument: { name: "focusFilter" | "analyse" | "exportReport" | "back" | "forward" }): void;
+  command(argument: { name: ViewCommand }): void;
 }

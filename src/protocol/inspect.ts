@@ -173,8 +173,12 @@ export interface InspectView {
   progress(argument: AnalysisProgress): void;
   engine(argument: EngineStatus): void;
   /** A command of the palette or a menu that acts on the active view. */
-  command(argument: { name: "focusFilter" | "analyse" | "exportReport" | "back" | "forward" }): void;
+  command(argument: { name: ViewCommand }): void;
+  /** Another view asks for the page of a tensor, by its name. */
+  showTensor(argument: { tensor: string }): void;
 }
+
+export type ViewCommand = "focusFilter" | "analyse" | "exportReport" | "back" | "forward";
 
 /** A value cell's number for sorting and plotting. */
 export type Cell = Numeric | null;

@@ -1,5 +1,7 @@
 /** Every command the manifest contributes. */
 import * as vscode from "vscode";
+import { CompareSelection, compareCheckpoints, compareSelected, compareWith } from "./compare-command";
+import type { ComparePanels } from "./compare-panels";
 import { convertToSafetensors } from "./convert-command";
 import type { EngineService } from "./engine-service";
 import { inspect } from "./inspect-command";
@@ -10,28 +12,42 @@ import { openAsHex, openAsText } from "./reveal-as";
 
 export interface CommandTargets {
   readonly editors: InspectEditorProvider;
+  readonly comparisons: ComparePanels;
   readonly engine: EngineService;
   readonly log: Log;
   readonly clearCache: () => Promise<void>;
 }
 
 /** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */
-export function registerCommands({ editors, engine, log, clearCache }: CommandTargets): vscode.Disposable {
+export function registerCommands({ editors, comparisons, engine, log, clearCache }: CommandTargets): vscode.Disposable {
   const onActive = (act: (session: InspectSession) => unknown) => async () => {
     const { active } = editors;
     if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
     else await act(active);
   };
+  /** What inspectors and comparisons have in common. */
+  const onActiveView = (act: (session: Pick<InspectSession, "command" | "stopAnalysis" | "reload">) => unknown) => async () => {
+    const active = editors.active ?? comparisons.active;
+    if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
+    else await act(active);
+  };
+  const openComparison = (a: vscode.Uri, b: vscode.Uri): void => comparisons.open(a, b);
+  const selection = new CompareSelection(openComparison);
   const commands: Record<string, (...args: unknown[]) => unknown> = {
     inspect: (clicked, selected) => inspect(clicked, selected),
     convert: (clicked) => convertToSafetensors(engine, clicked),
-    analyse: onActive((session) => session.command("analyse")),
-    stopAnalysis: onActive((session) => session.stopAnalysis()),
-    reload: onActive((session) => session.reload()),
-    exportReport: onActive((session) => session.command("exportReport")),
-    focusFilter: onActive((session) => session.command("focusFilter")),
-    back: onActive((session) => session.command("back")),
-    forward: onActive((session) => session.command("forward")),
+    compare: () => compareCheckpoints(openComparison),
+    compareWith: onActive((session) => compareWith(openComparison, session.document.uri)),
+    compareSelected: (clicked, selected) => compareSelected(openComparison, clicked, selected),
+    selectForCompare: (clicked) => selection.select(clicked),
+    compareWithSelected: (clicked) => selection.compareWith(clicked),
+    analyse: onActiveView((session) => session.command("analyse")),
+    stopAnalysis: onActiveView((session) => session.stopAnalysis()),
+    reload: onActiveView((session) => session.reload()),
+    exportReport: onActiveView((session) => session.command("exportReport")),
+    focusFilter: onActiveView((session) => session.command("focusFilter")),
+    back: onActiveView((session) => session.command("back")),
+    forward: onActiveView((session) => session.command("forward")),
     openAsText: onActive((session) => openAsText(session.document.uri)),
     openAsHex: onActive((session) => openAsHex(session.document.uri)),
     openWholeModel: onActive((session) => session.openWholeModel()),

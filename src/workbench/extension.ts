@@ -1,6 +1,9 @@
 /** Activation: the services, the editor, the commands, tied together. */
 import * as vscode from "vscode";
+import type { CompareViewState } from "../protocol/compare";
+import type { ViewState } from "../protocol/inspect";
 import { registerCommands } from "./commands";
+import { ComparePanels } from "./compare-panels";
 import { type InspectDocument, OpenCheckpoints } from "./documents";
 import { EngineService } from "./engine-service";
 import { EngineStatusItem } from "./engine-status";
@@ -15,6 +18,8 @@ export interface WeightLoupe {
   engine(): { state: string; version?: string; message?: string; executable: string };
   /** Number of open checkpoints, those in their grace period included. */
   openCheckpoints(): number;
+  /** Number of open panels of comparisons. */
+  openComparisons(): number;
   /** A share in the checkpoint that the views of `uri` show; dispose of it when done. */
   open(uri: vscode.Uri): InspectDocument;
 }
@@ -24,9 +29,24 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
   const engine = new EngineService(context.extensionUri, log);
   const inspections = new Inspections(context.globalStorageUri, engine, log);
   const checkpoints = new OpenCheckpoints((uri) => inspections.open(uri), log);
-  const editors = new InspectEditorProvider(checkpoints, { extension: context.extensionUri, log, engine, states: new ViewStates(context.workspaceState) });
+  const services = { extension: context.extensionUri, log, engine };
+  const editors = new InspectEditorProvider(checkpoints, { ...services, states: new ViewStates<ViewState>(context.workspaceState, "weightLoupe.viewStates") });
+  const comparisons = new ComparePanels({
+    ...services,
+    states: new ViewStates<CompareViewState>(context.workspaceState, "weightLoupe.compareStates"),
+    inspectors: editors,
+    open: (a, b) => inspections.compare(a, b),
+  });
   const status = new EngineStatusItem();
-  const showStatus = (): void => status.show(engine.status, engine.executable, editors.anyVisible);
+  const showStatus = (): void => status.show(engine.status, engine.executable, editors.anyVisible || comparisons.anyVisible);
+  const followActive = (): void => {
+    void vscode.commands.executeCommand("setContext", "weightLoupe.analysing", (editors.active ?? comparisons.active)?.analysing ?? false);
+    showStatus();
+  };
+  const renewAll = (): void => {
+    void checkpoints.renewAll();
+    void comparisons.renewAll();
+  };
 
   context.subscriptions.push(
     log,
@@ -34,16 +54,19 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     inspections,
     checkpoints,
     editors,
+    comparisons,
     status,
-    registerCommands({ editors, engine, log, clearCache: () => inspections.clear() }),
+    registerCommands({ editors, comparisons, engine, log, clearCache: () => inspections.clear() }),
     { dispose: engine.onStatus(showStatus) },
-    editors.onActiveChanged(showStatus),
-    engine.onReplaced(() => void checkpoints.renewAll()),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => void checkpoints.renewAll()),
+    editors.onActiveChanged(followActive),
+    comparisons.onActiveChanged(followActive),
+    engine.onReplaced(renewAll),
+    vscode.workspace.onDidGrantWorkspaceTrust(renewAll),
   );
   return {
     engine: () => ({ ...engine.status, executable: engine.executable }),
     openCheckpoints: () => checkpoints.size,
+    openComparisons: () => comparisons.size,
     open: (uri) => checkpoints.document(uri),
   };
 }

@@ -44,22 +44,45 @@ export async function chooseCheckpoint(title: string): Promise<vscode.Uri | unde
 }
 
 /** The file of the active tab, when the inspector is for it. */
-function activeFile(): vscode.Uri | undefined {
+export function activeFile(): vscode.Uri | undefined {
   const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
   const uri = input instanceof vscode.TabInputText || input instanceof vscode.TabInputCustom ? input.uri : undefined;
   return uri !== undefined && isCheckpoint(uri) ? uri : undefined;
 }
 
+export interface PickOptions {
+  /** Default: "A checkpoint of this workspace". */
+  placeHolder?: string;
+  /** Stands at the top, chosen. */
+  first?: vscode.Uri;
+  /** A folder that holds a model may be chosen in the file dialog. */
+  folders?: boolean;
+}
+
 /** The workspace's checkpoints to choose from, with a file dialog for all others. */
-async function pickFile(title: string): Promise<vscode.Uri | undefined> {
+export async function pickFile(title: string, { placeHolder = "A checkpoint of this workspace", first, folders = false }: PickOptions = {}): Promise<vscode.Uri | undefined> {
   const found = await vscode.workspace.findFiles(PATTERN, undefined, MOST_OFFERED);
-  if (found.length === 0) return browse(title);
-  const items: (vscode.QuickPickItem & { uri?: vscode.Uri })[] = found
-    .map((uri) => ({ label: uri.path.split("/").at(-1) ?? "", description: vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, "..")), uri }))
+  if (found.length === 0 && first === undefined && !folders) return browse(title);
+  const itemOf = (uri: vscode.Uri): vscode.QuickPickItem & { uri: vscode.Uri; description: string } =>
+    ({ label: uri.path.split("/").at(-1) ?? "", description: vscode.workspace.asRelativePath(vscode.Uri.joinPath(uri, "..")), uri });
+  const others = found.filter((uri) => uri.toString() !== first?.toString()).map(itemOf)
     .sort((a, b) => a.description.localeCompare(b.description, undefined, { numeric: true }) || a.label.localeCompare(b.label));
-  items.push({ label: "", kind: vscode.QuickPickItemKind.Separator }, { label: "$(folder-opened) Browse…" });
-  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: "A checkpoint of this workspace", matchOnDescription: true });
-  return picked === undefined ? undefined : (picked.uri ?? browse(title));
+  const items: (vscode.QuickPickItem & { uri?: vscode.Uri })[] = [
+    ...(first === undefined ? [] : [{ label: "open", kind: vscode.QuickPickItemKind.Separator }, itemOf(first), { label: "workspace", kind: vscode.QuickPickItemKind.Separator }]),
+    ...others,
+    { label: "", kind: vscode.QuickPickItemKind.Separator },
+    { label: "$(folder-opened) Browse…" },
+    ...(folders ? [{ label: "$(folder) Browse for a Folder…" }] : []),
+  ];
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder, matchOnDescription: true });
+  if (picked === undefined) return undefined;
+  return picked.uri ?? (picked.label.startsWith("$(folder) ") ? browseFolder(title) : browse(title));
+}
+
+async function browseFolder(title: string): Promise<vscode.Uri | undefined> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const [uri] = (await vscode.window.showOpenDialog({ title, openLabel: "Choose", canSelectFiles: false, canSelectFolders: true, ...(folder === undefined ? {} : { defaultUri: folder }) })) ?? [];
+  return uri;
 }
 
 async function browse(title: string): Promise<vscode.Uri | undefined> {

@@ -1,7 +1,7 @@
 /** The custom editor: read-only, one document with any number of views, nothing kept while hidden. */
 import * as vscode from "vscode";
 import type { InspectDocument, OpenCheckpoints } from "./documents";
-import { FILE_EDITOR, OFFERED_EDITOR } from "./inspect-command";
+import { FILE_EDITOR, inspectUri, OFFERED_EDITOR } from "./inspect-command";
 import { InspectSession, type Services } from "./inspect-session";
 import { pageHtml, pageRoots } from "./shell";
 
@@ -9,7 +9,7 @@ export class InspectEditorProvider implements vscode.CustomReadonlyEditorProvide
   readonly #sessions = new Set<InspectSession>();
   readonly #registrations: vscode.Disposable[];
   readonly #activeChanged = new vscode.EventEmitter<void>();
-  /** Fires when another session became the active one, or none is any more. */
+  /** Fires when another session became the active one, or none is any more, or what it does changed. */
   readonly onActiveChanged = this.#activeChanged.event;
 
   constructor(
@@ -31,6 +31,20 @@ export class InspectEditorProvider implements vscode.CustomReadonlyEditorProvide
 
   get anyVisible(): boolean {
     return [...this.#sessions].some((session) => session.panel.visible);
+  }
+
+  /** Opens the inspector on a file, at the page of a tensor when one is named. */
+  async show(uri: vscode.Uri, tensor?: string): Promise<void> {
+    const open = [...this.#sessions].find(({ document }) => document.uri.toString() === uri.toString());
+    if (open !== undefined) {
+      open.panel.reveal();
+      if (tensor !== undefined) open.showTensor(tensor);
+      return;
+    }
+    const { states } = this.services;
+    // A page that is about to be made begins where its state says.
+    if (tensor !== undefined) await states.remember(uri.toString(), { ...states.recall(uri.toString()), tab: "overview", selection: tensor });
+    await inspectUri(uri, { preview: false });
   }
 
   openCustomDocument(uri: vscode.Uri): InspectDocument {
@@ -58,7 +72,6 @@ export class InspectEditorProvider implements vscode.CustomReadonlyEditorProvide
   }
 
   #changed(): void {
-    void vscode.commands.executeCommand("setContext", "weightLoupe.analysing", this.active?.analysing ?? false);
     this.#activeChanged.fire();
   }
 }

@@ -1,7 +1,7 @@
 /** One view of a checkpoint: the page's calls answered, what happens to the checkpoint told to the page. */
 import * as vscode from "vscode";
 import type { Inspection } from "../analysis/inspection";
-import type { AnalysisProgress, InspectHost, InspectView } from "../protocol/inspect";
+import type { AnalysisProgress, InspectHost, InspectView, ViewState } from "../protocol/inspect";
 import { connect, type Handlers, type Remote } from "../protocol/rpc";
 import { chooseBase } from "./convert-command";
 import type { InspectDocument } from "./documents";
@@ -9,7 +9,7 @@ import type { EngineService } from "./engine-service";
 import { inspectUri } from "./inspect-command";
 import type { Log } from "./log";
 import { openAsHex, openAsText } from "./reveal-as";
-import { saveExport } from "./save-export";
+import { inputFiles, saveExport } from "./save-export";
 import type { ViewStates } from "./view-states";
 import { webviewPort } from "./webview-port";
 
@@ -18,7 +18,7 @@ export interface Services {
   readonly extension: vscode.Uri;
   readonly log: Log;
   readonly engine: EngineService;
-  readonly states: ViewStates;
+  readonly states: ViewStates<ViewState>;
 }
 
 export class InspectSession implements vscode.Disposable {
@@ -59,6 +59,11 @@ export class InspectSession implements vscode.Disposable {
   /** Hands a command of the palette or a key to the page. */
   command(name: Parameters<InspectView["command"]>[0]["name"]): void {
     this.#view.notify("command", { name });
+  }
+
+  /** Shows a tensor's page. */
+  showTensor(tensor: string): void {
+    this.#view.notify("showTensor", { tensor });
   }
 
   stopAnalysis(): void {
@@ -117,9 +122,9 @@ export class InspectSession implements vscode.Disposable {
       copy: async ({ text }) => {
         await vscode.env.clipboard.writeText(text);
       },
-      save: (content) => saveExport(content, checkpoint),
-      remember: (state) => services.states.remember(uri, state),
-      recall: () => services.states.recall(uri),
+      save: (content) => saveExport(content, uri, () => inputFiles(checkpoint)),
+      remember: (state) => services.states.remember(uri.toString(), state),
+      recall: () => services.states.recall(uri.toString()),
       reload: () => this.reload(),
       showLog: () => services.log.show(),
       restartEngine: () => services.engine.restart(),

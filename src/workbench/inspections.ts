@@ -1,10 +1,12 @@
-/** How a file becomes an inspection: on disk with engine, cache and watching; elsewhere its structure alone. */
+/** How files become inspections and comparisons: on disk with engine, cache and watching; elsewhere their structure alone. */
 import path from "node:path";
 import * as vscode from "vscode";
 import { ResultCache } from "../analysis/cache";
+import { Comparison } from "../analysis/compare/comparison";
 import type { Engine } from "../analysis/engine";
 import { Inspection } from "../analysis/inspection";
 import type { Checkpoint } from "../checkpoint/checkpoint";
+import { LocalFiles } from "../checkpoint/file-source";
 import { openCheckpoint } from "../checkpoint/registry";
 import { RpcError } from "../protocol/rpc";
 import type { EngineService } from "./engine-service";
@@ -22,6 +24,36 @@ export class Inspections implements vscode.Disposable {
 
   async open(uri: vscode.Uri): Promise<Inspection> {
     return uri.scheme === "file" ? this.#onDisk(uri) : this.#virtual(uri);
+  }
+
+  /** @throws RpcError for two versions of one path, which only a virtual file system has. */
+  async compare(a: vscode.Uri, b: vscode.Uri): Promise<Comparison> {
+    if (a.scheme === "file" && b.scheme === "file") {
+      const cache = await this.#results();
+      const comparison = new Comparison({
+        a: a.fsPath,
+        b: b.fsPath,
+        open: (file) => this.#read(file, openCheckpoint(file)),
+        engine: this.engine,
+        engineStatus: () => this.engine.status,
+        trusted: () => vscode.workspace.isTrusted,
+        ...(cache === undefined ? {} : { cache }),
+      });
+      comparison.watch();
+      return comparison;
+    }
+    if (a.path === b.path) throw new RpcError({ code: "unsupported", message: "Two versions of one path cannot be compared: save one of them under another name first.", file: a.path });
+    const { engine, message } = withoutEngine(a.scheme === "file" ? b.scheme : a.scheme);
+    const sources = new Map([a, b].map((uri) => [uri.path, uri.scheme === "file" ? new LocalFiles() : virtualFiles(uri)]));
+    return new Comparison({
+      a: a.path,
+      b: b.path,
+      open: (file) => this.#read(file, openCheckpoint(file, sources.get(file))),
+      sources: sources.get(a.path)!,
+      engine,
+      engineStatus: () => ({ state: "missing", message }),
+      trusted: () => vscode.workspace.isTrusted,
+    });
   }
 
   /** Forgets all results that were kept. */
@@ -49,8 +81,7 @@ export class Inspections implements vscode.Disposable {
   }
 
   #virtual(uri: vscode.Uri): Inspection {
-    const message = `Values cannot be read: ${uri.scheme} files have no path on disk for the engine.`;
-    const engine: Engine = { request: () => Promise.reject(new RpcError({ code: "unsupported", message })) };
+    const { engine, message } = withoutEngine(uri.scheme);
     const sources = virtualFiles(uri);
     return new Inspection({
       path: uri.path,
@@ -90,4 +121,9 @@ export class Inspections implements vscode.Disposable {
     }
     return this.#cache.results;
   }
+}
+
+function withoutEngine(scheme: string): { engine: Engine; message: string } {
+  const message = `Values cannot be read: ${scheme} files have no path on disk for the engine.`;
+  return { engine: { request: () => Promise.reject(new RpcError({ code: "unsupported", message })) }, message };
 }

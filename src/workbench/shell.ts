@@ -11,8 +11,9 @@ export function pageRoots(extension: vscode.Uri): vscode.Uri[] {
  * The shell of a page. Scripts run by nonce only, there is no inline script or style, and nothing can be fetched.
  * @param page Base name of the page's script and style sheet in `dist/webview`.
  * @param title Accessible name of the document; may hold hostile text.
+ * @param subject What the page finds in its root's `data-subject`: JSON of what it is about.
  */
-export function pageHtml(webview: vscode.Webview, extension: vscode.Uri, page: string, title: string): string {
+export function pageHtml(webview: vscode.Webview, extension: vscode.Uri, page: string, title: string, subject?: unknown): string {
   const nonce = randomBytes(18).toString("base64url");
   const file = (name: string): string => escape(webview.asWebviewUri(vscode.Uri.joinPath(extension, "dist", "webview", name)).toString());
   const source = webview.cspSource;
@@ -37,7 +38,7 @@ export function pageHtml(webview: vscode.Webview, extension: vscode.Uri, page: s
 <title>${escape(title)}</title>
 </head>
 <body>
-<div id="root"></div>
+<div id="root"${subject === undefined ? "" : ` data-subject="${escape(JSON.stringify(subject))}"`}></div>
 <script nonce="${nonce}" src="${file(`${page}.js`)}"></script>
 </body>
 </html>`;

@@ -8,7 +8,7 @@
  *     await window.screenshot("overview-dark");                  // test/results/overview-dark.png
  *     await window.close(); await host.stop();
  *
- * From the command line: `node scripts/look.mjs FILE --theme dark --out shot.png`.
+ * From the command line: `node scripts/look.mjs FILE --theme dark --out shot.png`, or `--compare A B`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -140,6 +140,12 @@ export class Window {
     await this.chooseInExplorer(file, /Inspect Checkpoint/);
   }
 
+  /** Selects A for comparison, then compares B with it. Both relative to the window's folder. */
+  async compareFromExplorer(a: string, b: string): Promise<void> {
+    await this.chooseInExplorer(a, /^Weight Loupe: Select for Compare/);
+    await this.chooseInExplorer(b, /^Weight Loupe: Compare with Selected/);
+  }
+
   /** Runs a command of the palette by its whole title. */
   async command(title: string): Promise<void> {
     const box = this.page.locator(".quick-input-widget:visible input").first();
@@ -173,7 +179,7 @@ export class Window {
     });
   }
 
-  /** The page inside the visible custom editor, once it has drawn something. */
+  /** The page inside the visible custom editor, or panel, once it has drawn something. */
   async inspector(): Promise<FrameLocator> {
     const view = this.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");
     await view.locator("#root > *").first().waitFor({ timeout: 60_000 });

@@ -1,17 +1,15 @@
 /** Commands of the palette and of VS Code's menus that act on the view; the frame says what they do once it is drawn. */
-import type { InspectView } from "../../src/protocol/inspect";
-
-export type CommandName = Parameters<InspectView["command"]>[0]["name"];
+import type { ViewCommand } from "../../src/protocol/inspect";
 
 export interface Commands {
-  run(name: CommandName): void;
+  run(name: ViewCommand): void;
   /** Sets what the commands do; one that came before is run now. */
-  bind(actions: Record<CommandName, () => void>): void;
+  bind(actions: Record<ViewCommand, () => void>): void;
 }
 
 export function createCommands(): Commands {
-  let actions: Record<CommandName, () => void> | null = null;
-  const early: CommandName[] = [];
+  let actions: Record<ViewCommand, () => void> | null = null;
+  const early: ViewCommand[] = [];
   return {
     run(name) {
       if (actions === null) early.push(name);

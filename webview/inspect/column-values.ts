@@ -2,7 +2,8 @@
 import type { CachedResult } from "../../src/protocol/inspect";
 import { toNumber } from "../../src/protocol/results";
 import type { TableRow } from "../../src/protocol/tensor-table";
-import { parametersOf, type Column, type Combine } from "./columns";
+import { combineNumbers } from "../tree/combine";
+import { parametersOf, type Column } from "./columns";
 
 /** A group's number and of how many of its tensors it is made; `known` < `total` while results are still arriving. */
 export interface Combined {
@@ -69,51 +70,4 @@ export class ColumnValues {
     const value = column.value(row, this.#results.get(tensor));
     numbers[tensor] = value === null ? NaN : toNumber(value);
   }
-}
-
-/** Combines `numbers[tensor]` over `tensors`, leaving out those that are NaN. */
-export function combineNumbers(
-  how: Combine,
-  tensors: readonly number[],
-  numbers: ArrayLike<number>,
-  weights: ArrayLike<number>,
-): { value: number; known: number } {
-  if (how === "median") {
-    const present: number[] = [];
-    for (const tensor of tensors) if (!Number.isNaN(numbers[tensor])) present.push(numbers[tensor]!);
-    return { value: median(present), known: present.length };
-  }
-  let known = 0;
-  let sum = 0;
-  let weight = 0;
-  let low = Infinity;
-  let high = -Infinity;
-  for (const tensor of tensors) {
-    const x = numbers[tensor]!;
-    if (Number.isNaN(x)) continue;
-    known++;
-    if (x < low) low = x;
-    if (x > high) high = x;
-    if (how === "sum") sum += x;
-    else if (how === "root of squares") sum += x * x;
-    else if (how === "mean") { sum += x * weights[tensor]!; weight += weights[tensor]!; }
-    else if (how === "quadratic mean") { sum += x * x * weights[tensor]!; weight += weights[tensor]!; }
-  }
-  if (known === 0) return { value: NaN, known };
-  switch (how) {
-    case "sum": return { value: sum, known };
-    case "minimum": return { value: low, known };
-    case "maximum": return { value: high, known };
-    case "root of squares": return { value: Math.sqrt(sum), known };
-    case "mean": return { value: sum / weight, known };
-    case "quadratic mean": return { value: Math.sqrt(sum / weight), known };
-  }
-}
-
-/** Median of `values` (reordered in place); NaN of none. */
-export function median(values: number[]): number {
-  if (values.length === 0) return NaN;
-  values.sort((a, b) => a - b);
-  const middle = values.length >> 1;
-  return values.length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2;
 }

@@ -5,10 +5,8 @@
 import type { CachedResult } from "../../src/protocol/inspect";
 import type { Numeric } from "../../src/protocol/results";
 import type { TableRow } from "../../src/protocol/tensor-table";
+import type { Combine } from "../tree/combine";
 import { ABSENT, formatBytes, formatCount, formatNumber, formatShape, formatShare } from "../ui/format";
-
-/** How the tensors of a group make one number. Means are weighted by parameters. */
-export type Combine = "sum" | "root of squares" | "minimum" | "maximum" | "median" | "mean" | "quadratic mean";
 
 export interface Column {
   readonly id: string;

@@ -1,13 +1,14 @@
 /** The state of one inspector view, connected to its host. */
 import { batch, computed, effect, signal } from "@preact/signals";
 import type { AdapterSummary, AnalysisProgress, CachedResult, EngineStatus, InspectHost, InspectView, Overview, Snapshot, Tab, ViewState } from "../../src/protocol/inspect";
-import type { Finding, Severity } from "../../src/protocol/results";
+import type { Finding } from "../../src/protocol/results";
 import { connect, toWireError, type Port, type WireError } from "../../src/protocol/rpc";
 import { decodeTable, type TableRow } from "../../src/protocol/tensor-table";
 import { History } from "../frame/history";
 import { PageStates } from "../frame/page-states";
 import { createRemarks } from "../frame/remarks";
 import { ResultMap } from "../frame/result-map";
+import { worstFirst } from "../frame/worst-first";
 import { plotHost } from "../plots/host";
 import { buildModules, type Modules } from "../tree/modules";
 import { tensorsAt } from "../tree/tree";
@@ -29,7 +30,6 @@ const KEEP_MS = 300;
 const MOST_EXPANDED = 500;
 /** After the first drawing: to know an adapter takes another file and a look at every name. */
 const ADAPTER_MS = 200;
-const SEVERITY: Record<Severity, number> = { error: 0, warning: 1, info: 2 };
 const MODEL: Selection = { kind: "model" };
 
 /** Says ready to the host, shows what it answers, and follows what it tells. */
@@ -76,6 +76,7 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     progress: (argument) => { progress.value = argument; },
     engine: (argument) => { engine.value = argument; },
     command: ({ name }) => options.onCommand(name),
+    showTensor: ({ tensor }) => { if (!selectByName(tensor)) say("That tensor is not listed.", true); },
   });
 
   const files = plotHost(host);
@@ -167,6 +168,12 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
     });
   }
 
+  function selectByName(name: string): boolean {
+    const tensor = indexOf(name);
+    if (tensor >= 0) select({ kind: "tensor", tensor });
+    return tensor >= 0;
+  }
+
   function addResults(added: CachedResult[]): void {
     // Statistics, norms and spectra of a tensor arrive apart, often in one message.
     const merged = new Map<number, CachedResult>();
@@ -244,15 +251,10 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
   return {
     host, loading, error, overview, adapter, rows, modules, results, values, findings, alarms, progress, engine,
     selection, canGoBack, canGoForward, tab, hovered, compared, status, files, remark: remarks.remark,
-    select, addResults, state, say, copy: remarks.copy, save: remarks.save,
+    select, selectByName, addResults, state, say, copy: remarks.copy, save: remarks.save,
     pageState: (key, initial) => pages.of(key, initial),
     restartEngine: () => host.notify("restartEngine", {}),
     showLog: () => host.notify("showLog", {}),
-    selectByName(name) {
-      const tensor = indexOf(name);
-      if (tensor >= 0) select({ kind: "tensor", tensor });
-      return tensor >= 0;
-    },
     back() { history.back(); arrive(); },
     forward() { history.forward(); arrive(); },
     toggleCompared(tensor) {
@@ -275,11 +277,6 @@ export function createStore(options: StoreOptions): InspectStore & { dispose(): 
       host.dispose();
     },
   };
-}
-
-/** What every view of the model sorts findings by. */
-export function worstFirst(findings: readonly Finding[]): readonly Finding[] {
-  return [...findings].sort((a, b) => SEVERITY[a.severity] - SEVERITY[b.severity]);
 }
 
 interface Place {

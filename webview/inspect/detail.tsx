@@ -2,7 +2,7 @@
 import type { Finding } from "../../src/protocol/results";
 import { Link } from "../ui/button";
 import { visibleText } from "../ui/format";
-import { FindingLine } from "./finding-line";
+import { FindingLine } from "../frame/finding-line";
 import { GroupPage } from "./group-page";
 import { HealthPage } from "./health-page";
 import { MetadataPage } from "./metadata-page";
@@ -74,5 +74,5 @@ function TensorFindings({ store, tensor }: { store: InspectStore; tensor: number
   const name = store.rows.value[tensor]?.name;
   const findings = store.findings.value.filter((finding: Finding) => finding.tensor === name);
   if (findings.length === 0) return null;
-  return <ul class="findings findings-here">{findings.map((finding, i) => <FindingLine key={i} store={store} finding={finding} here />)}</ul>;
+  return <ul class="findings findings-here">{findings.map((finding, i) => <FindingLine key={i} view={store} finding={finding} here />)}</ul>;
 }

@@ -6,7 +6,7 @@ import { Button, Link } from "../ui/button";
 import { formatBytes, formatCount, formatInteger, plural, visibleText } from "../ui/format";
 import { columnById, hasSpectrum, parametersOf, shapeText, type Column } from "./columns";
 import { DepthPlot } from "./depth-plot";
-import { FindingLine } from "./finding-line";
+import { FindingLine } from "../frame/finding-line";
 import type { InspectStore } from "./store";
 import type { TreeModel } from "./tree-model";
 import { compareNatural } from "../tree/visible-rows";
@@ -53,7 +53,7 @@ export function GroupPage({ store, model, path, tensors }: { store: InspectStore
       </header>
       {findings.length > 0 && (
         <ul class="findings">
-          {findings.slice(0, MOST_FINDINGS).map((finding, i) => <FindingLine key={i} store={store} finding={finding} />)}
+          {findings.slice(0, MOST_FINDINGS).map((finding, i) => <FindingLine key={i} view={store} finding={finding} />)}
           {findings.length > MOST_FINDINGS && <li class="muted">and {plural(findings.length - MOST_FINDINGS, "other")} on the Health page</li>}
         </ul>
       )}

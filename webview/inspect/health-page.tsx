@@ -4,7 +4,7 @@ import type { Finding, Severity } from "../../src/protocol/results";
 import { toWireError } from "../../src/protocol/rpc";
 import { Button, Link } from "../ui/button";
 import { formatBytes, plural, visibleText } from "../ui/format";
-import { FindingLine } from "./finding-line";
+import { FindingLine } from "../frame/finding-line";
 import { groupByRule } from "./group-by-rule";
 import { explainRule } from "./rules";
 import type { InspectStore } from "./store";
@@ -55,7 +55,7 @@ function RuleGroup({ store, rule, severity, list }: { store: InspectStore; rule:
     <section class={`rule rule-${severity}`} aria-label={title}>
       <h3>{visibleText(title)} <span class="muted">{list.length > 1 && list.length}</span></h3>
       {meaning !== "" && <p class="muted" title={`Rule ${rule}`}>{meaning}</p>}
-      <ul class="findings">{shown.map((finding, i) => <FindingLine key={i} store={store} finding={finding} />)}</ul>
+      <ul class="findings">{shown.map((finding, i) => <FindingLine key={i} view={store} finding={finding} />)}</ul>
       {shown.length < list.length && <Link onClick={() => { all.value = [...all.peek(), rule]; }}>Show {plural(list.length - shown.length, "more", "more")}</Link>}
     </section>
   );

@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatInteger, formatShare, plural, visibleTe
 import { architectureSource } from "./architecture-source";
 import { DepthPlot } from "./depth-plot";
 import { DtypeBar } from "./dtype-bar";
-import { FindingLine } from "./finding-line";
+import { FindingLine } from "../frame/finding-line";
 import { KindTable } from "./kind-table";
 import { ParameterMap } from "./parameter-map";
 import type { InspectStore } from "./store";
@@ -107,7 +107,7 @@ function Findings({ store }: { store: InspectStore }) {
   return (
     <section aria-labelledby="overview-findings">
       <h2 id="overview-findings">Findings</h2>
-      <ul class="findings">{shown.map((finding, i) => <FindingLine key={i} store={store} finding={finding} />)}</ul>
+      <ul class="findings">{shown.map((finding, i) => <FindingLine key={i} view={store} finding={finding} />)}</ul>
       {rest > 0 && <p class="muted"><Link onClick={() => { store.tab.value = "health"; }}>{shown.length === 0 ? plural(rest, "note") : `${rest} more`}</Link> on the Health page.</p>}
     </section>
   );

@@ -12,7 +12,7 @@ import type { PlotColumn } from "../plots/types";
 import { Button } from "../ui/button";
 import { formatInteger, formatNumber, formatShape, plural, visibleText } from "../ui/format";
 import { RANK_BASE, rankKey } from "./adapter-modules";
-import { FindingLine } from "./finding-line";
+import { FindingLine } from "../frame/finding-line";
 import { describeHow } from "../frame/how";
 import { JobMessage } from "../frame/job-message";
 import { nameOf, RankBars } from "./rank-bars";
@@ -75,7 +75,7 @@ function Usage({ store, usage }: { store: InspectStore; usage: RankUsage }) {
   const series = useMemo(() => seriesByKind(modules), [modules]);
   return (
     <>
-      {usage.findings.length > 0 && <ul class="findings">{usage.findings.map((finding, i) => <FindingLine key={i} store={store} finding={finding} />)}</ul>}
+      {usage.findings.length > 0 && <ul class="findings">{usage.findings.map((finding, i) => <FindingLine key={i} view={store} finding={finding} />)}</ul>}
       {modules.length > 0 && (
         <>
           <p class="rank-target">

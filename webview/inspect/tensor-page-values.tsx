@@ -11,7 +11,7 @@ import type { Viewport } from "../plots/heatmap-view";
 import { LinePlot } from "../plots/line-plot";
 import { PlotPlaceholder } from "../plots/message";
 import { JobMessage } from "../frame/job-message";
-import { AxisPicker } from "./axis-picker";
+import { AxisPicker } from "../ui/axis-picker";
 import type { InspectStore } from "./store";
 import { jobsOf } from "./tensor-page-jobs";
 

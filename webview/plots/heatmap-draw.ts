@@ -60,11 +60,21 @@ function drawPicture(context: CanvasRenderingContext2D, scene: Scene, picture: P
   context.drawImage(bitmap(scene, picture), left, top, x(window.columnStop) - left, y(window.rowStop) - top);
 }
 
-let kept: { canvas: HTMLCanvasElement; picture: Picture; pooling: Pooling; limit: number; look: Theme } | undefined;
+interface Bitmap {
+  canvas: HTMLCanvasElement;
+  picture: Picture;
+  pooling: Pooling;
+  limit: number;
+  look: Theme;
+}
+/** The last ones drawn, the latest first: as many as heat maps stand side by side. */
+const kept: Bitmap[] = [];
+const MOST_KEPT = 4;
 
 /** The coloured picture; panning draws the same one again and again. */
 function bitmap({ pooling, limit, look }: Scene, picture: Picture): HTMLCanvasElement {
-  if (kept?.picture === picture && kept.pooling === pooling && kept.limit === limit && kept.look === look) return kept.canvas;
+  const known = kept.find((one) => one.picture === picture && one.pooling === pooling && one.limit === limit && one.look === look);
+  if (known !== undefined) return known.canvas;
   const canvas = document.createElement("canvas");
   canvas.width = picture.width;
   canvas.height = picture.height;
@@ -72,7 +82,8 @@ function bitmap({ pooling, limit, look }: Scene, picture: Picture): HTMLCanvasEl
   const image = context.createImageData(picture.width, picture.height);
   paint(picture, pooling, limit, pooling === "abs" ? look.sequential : look.diverging, image.data);
   context.putImageData(image, 0, 0);
-  kept = { canvas, picture, pooling, limit, look };
+  kept.unshift({ canvas, picture, pooling, limit, look });
+  kept.length = Math.min(kept.length, MOST_KEPT);
   return canvas;
 }
 

@@ -2,6 +2,7 @@
  * A matrix as a picture: pooled to the screen's pixels by the engine, zoomed with the wheel or the keyboard, until every
  * element is a cell with its number.
  */
+import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { formatExact, formatInteger, formatNumber } from "../ui/format";
@@ -24,20 +25,44 @@ export interface HeatmapProps extends Omit<PlotFrameProps, "table"> {
   loader: HeatmapLoader;
   /** Where the view was, to start there again. */
   initial?: Viewport | undefined;
+  /** Heat maps of equal shapes that zoom and pan together, and share one colour scale where they say so. */
+  link?: HeatmapLink;
+  /** Which of the link's colour scales. Default: one of its own. */
+  linkScale?: string;
   onViewport?: (view: Viewport) => void;
+}
+
+/** What linked heat maps share. */
+export class HeatmapLink {
+  readonly view = signal<Viewport | null>(null);
+  /** Colour limits by scale, then by heat map. */
+  readonly #limits = signal<Readonly<Record<string, Readonly<Record<string, number>>>>>({});
+
+  /** The limit that all heat maps of that scale use, once this one has asked for `own`. */
+  limit(scale: string, id: string, own: number): number {
+    const limits = this.#limits.value[scale];
+    return Math.max(own, ...Object.entries(limits ?? {}).flatMap(([other, limit]) => (other === id ? [] : [limit])));
+  }
+
+  propose(scale: string, id: string, own: number): void {
+    const limits = this.#limits.peek();
+    if (limits[scale]?.[id] !== own) this.#limits.value = { ...limits, [scale]: { ...limits[scale], [id]: own } };
+  }
 }
 
 const WHEEL_STEP = 1.0018;
 const KEY_ZOOM = 1.5;
 const KEY_PAN = 0.2;
 
-export function Heatmap({ rows, columns, pooling, loader, initial, onViewport, ...frameProps }: HeatmapProps) {
+export function Heatmap({ rows, columns, pooling, loader, initial, onViewport, link, linkScale, ...frameProps }: HeatmapProps) {
   const look = theme.value;
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const cross = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState<{ width: number; height: number } | null>(null);
-  const [view, setView] = useState<Viewport>(() => initial ?? { top: 0, bottom: rows, left: 0, right: columns });
+  const [own, setOwn] = useState<Viewport>(() => initial ?? { top: 0, bottom: rows, left: 0, right: columns });
+  const view = link?.view.value ?? own;
+  const setView = (next: Viewport): void => { if (link === undefined) setOwn(next); else link.view.value = next; };
   const [shown, setShown] = useState<Shown | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const limit = useRef({ key: "", value: 1 });
@@ -72,8 +97,13 @@ export function Heatmap({ rows, columns, pooling, loader, initial, onViewport, .
   const limitKey = `${pooling} ${shown === null} ${shown === null ? 0 : Math.round(2 * Math.log2((shown.picture.window.rowStop - shown.picture.window.rowStart) * (shown.picture.window.columnStop - shown.picture.window.columnStart)))}`;
   if (shown !== null && limit.current.key !== limitKey) limit.current = { key: limitKey, value: colourLimit(shown.picture, pooling) };
 
+  const shared = link !== undefined && linkScale !== undefined ? { link, scale: linkScale } : null;
+  const ownLimit = limit.current.value;
+  useEffect(() => { if (shared !== null && shown !== null) shared.link.propose(shared.scale, frameProps.id, ownLimit); }, [shared?.scale, ownLimit, shown === null]);
+  const colours = shared === null || shown === null ? ownLimit : shared.link.limit(shared.scale, frameProps.id, ownLimit);
+
   const scene: Scene = {
-    frame, view: current, pooling, limit: limit.current.value, look, picture: shown?.picture ?? null,
+    frame, view: current, pooling, limit: colours, look, picture: shown?.picture ?? null,
     values: asNumbers && shown?.values != null ? { rowStart: shown.picture.window.rowStart, columnStart: shown.picture.window.columnStart, rows: shown.values.rows } : null,
   };
   useLayoutEffect(() => {

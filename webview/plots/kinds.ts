@@ -40,6 +40,10 @@ const KNOWN: Readonly<Record<string, KindStyle>> = {
   buffer: style("foreground", "dashdot", "x"),
   /** A plain line of numbers that belong to no kind. */
   value: style("blue", "solid", "circle"),
+  /** The two sides of a comparison, and their difference. */
+  side_a: style("blue", "solid", "circle"),
+  side_b: style("orange", "dash", "square"),
+  delta: style("green", "solid", "diamond"),
   other: style("foreground", "solid", "circle"),
 };
 

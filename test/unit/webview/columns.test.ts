@@ -3,9 +3,10 @@ import fc from "fast-check";
 import type { CachedResult } from "../../../src/protocol/inspect";
 import type { Statistics } from "../../../src/protocol/results";
 import type { TableRow } from "../../../src/protocol/tensor-table";
-import { ColumnValues, combineNumbers, median } from "../../../webview/inspect/column-values";
+import { ColumnValues } from "../../../webview/inspect/column-values";
 import { columnById, COLUMNS } from "../../../webview/inspect/columns";
 import { sortTensors } from "../../../webview/inspect/tree/sort-tensors";
+import { combineNumbers, median } from "../../../webview/tree/combine";
 
 const how = { method: "one-pass", precision: "f64", exact: true, backend: "cpu", threads: 1 };
 

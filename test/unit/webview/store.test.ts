@@ -5,35 +5,15 @@ import { join } from "node:path";
 import { Inspection } from "../../../src/analysis/inspection";
 import { openCheckpoint } from "../../../src/checkpoint/registry";
 import type { InspectHost, InspectView, ViewState } from "../../../src/protocol/inspect";
-import { connect, RpcError, type Handlers, type Packet, type Port, type Remote } from "../../../src/protocol/rpc";
+import { connect, RpcError, type Handlers, type Remote } from "../../../src/protocol/rpc";
 import { createStore } from "../../../webview/inspect/create-store";
 import { createTreeModel } from "../../../webview/inspect/tree-model";
 import { root, Scratch } from "../../files";
 import { CountedEngine } from "../analysis/engine";
+import { until, wire } from "./wire";
 
 const LLAMA = join(root, "examples/tiny-llama/checkpoint-1200/model.safetensors");
 const SILERO = join(root, "examples/silero-vad/silero_vad_16k.safetensors");
-
-/** Two ends; packets are cloned as between a page and its host, and arrive later. */
-function wire(): [Port, Port] {
-  const receivers: ((packet: Packet) => void)[] = [];
-  const end = (mine: number): Port => ({
-    post(packet) {
-      const copy = structuredClone(packet);
-      setImmediate(() => receivers[1 - mine]?.(copy));
-    },
-    listen(receive) {
-      receivers[mine] = receive;
-      return () => { receivers[mine] = () => undefined; };
-    },
-  });
-  return [end(0), end(1)];
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.ok(condition(), "it did not happen");
-}
 
 describe("the view's store", function () {
   this.timeout(20_000);
