@@ -27,6 +27,8 @@ export interface OutputTensor {
 export interface Output {
   tensors: OutputTensor[];
   metadata: Record<string, string>;
+  /** The JSON of a header to write as it is, in the place of one made from `tensors` and `metadata`; it is of the same tensors. */
+  header?: Uint8Array;
 }
 
 /** `text` as a type that values can be rounded to, in any case; null when it is none. */

@@ -9,7 +9,7 @@ import path from "node:path";
 import { CheckpointError, type CheckpointFile } from "../checkpoint/checkpoint";
 import { bitsOf } from "../checkpoint/dtypes";
 import { grouped, quote } from "../checkpoint/quote";
-import { MAX_HEADER_BYTES } from "../checkpoint/safetensors-header";
+import { MAX_HEADER_BYTES, parseHeader } from "../checkpoint/safetensors-header";
 import { EngineError } from "../engine/error";
 import type { Output, OutputTensor } from "./convert";
 import type { Engine } from "./engine";
@@ -24,6 +24,8 @@ export interface WriteOptions {
   signal?: AbortSignal;
   /** Bytes written of all. */
   onProgress?(done: number, total: number, tensor: string): void;
+  /** Looks at the whole file before it gets its name; what it throws leaves nothing behind. */
+  verify?(file: string, places: readonly Place[]): Promise<void>;
 }
 
 /** Requests under way: enough to keep all threads busy with small tensors, few enough to bound what is computed at once. */
@@ -53,6 +55,7 @@ export async function writeSafetensors(options: WriteOptions): Promise<{ bytes: 
       await checkUnchanged(inputs);
       signal?.throwIfAborted();
       await file.sync();
+      await options.verify?.(temporary, places);
     } finally {
       await file.close();
     }
@@ -67,9 +70,9 @@ export async function writeSafetensors(options: WriteOptions): Promise<{ bytes: 
   return { bytes };
 }
 
-interface Place {
+/** Where a tensor's bytes begin in the file. */
+export interface Place {
   tensor: OutputTensor;
-  /** In the file. */
   offset: number;
 }
 
@@ -82,7 +85,8 @@ interface Layout {
 }
 
 /** Wide types first, else in the order given: every element is aligned, as the format's own library lays files out. */
-function layOut({ tensors, metadata }: Output, target: string): Layout {
+function layOut({ tensors, metadata, header: given }: Output, target: string): Layout {
+  if (given !== undefined) return laidOut(given, tensors, target);
   const width = ({ dtype }: OutputTensor): number => Math.ceil(bitsOf(dtype)! / 8);
   const ordered = [...tensors].sort((a, b) => width(b) - width(a));
   const entries: string[] = Object.keys(metadata).length === 0 ? [] : [`"__metadata__":${JSON.stringify(metadata)}`];
@@ -106,6 +110,24 @@ function layOut({ tensors, metadata }: Output, target: string): Layout {
   header.set(json, 8);
   if (!Number.isSafeInteger(header.length + end)) throw new CheckpointError("unsupported", "the tensors take more bytes than a file can hold", target);
   return { header, places: ordered.map((tensor, i) => ({ tensor, offset: header.length + begins[i]! })), bytes: header.length + end };
+}
+
+/** As `header` says. @throws CheckpointError when that is no header of these tensors. */
+function laidOut(json: Uint8Array, tensors: readonly OutputTensor[], target: string): Layout {
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const { entries } = parseHeader(json, target, bytes);
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const header = Buffer.alloc(8 + json.length);
+  header.writeBigUInt64LE(BigInt(json.length));
+  header.set(json, 8);
+  const places = entries.map(({ name, dtype, shape, begin }) => {
+    const tensor = byName.get(name);
+    const same = tensor?.dtype === dtype && tensor.shape.length === shape.length && tensor.shape.every((length, i) => length === shape[i]);
+    if (!same) throw new CheckpointError("malformed", `the header to write has ${quote(name)}, which is no tensor of the model`, target, { tensor: name });
+    return { tensor, offset: header.length + begin };
+  });
+  if (places.length !== tensors.length) throw new CheckpointError("malformed", `the header to write has ${places.length} tensors, and the model ${tensors.length}`, target);
+  return { header, places, bytes: header.length + bytes };
 }
 
 /** Whether a text is one that UTF-8 can hold: no half of a surrogate pair. */

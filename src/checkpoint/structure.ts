@@ -116,6 +116,27 @@ function containerOf(part: string): "layers" | "experts" | null {
   return container;
 }
 
+/** One of the repeated layers that a tensor lies in: `container` is `"layers"` and `path` `"model.layers.3"`. */
+export interface LayerAround {
+  container: string;
+  path: string;
+}
+
+/** The repeated layers that hold the tensor, the outermost first. */
+export function layersAround(name: string): LayerAround[] {
+  if (name.length > LONGEST_NAME) return [];
+  const separator = separatorOf(name);
+  const around: LayerAround[] = [];
+  const parts = name.split(separator);
+  for (const [i, part] of parts.entries()) {
+    if (!endsInDigit(part)) continue;
+    const before = parts[i - 1] ?? "";
+    const container = numberOf(part) === null ? NUMBERED.exec(part)?.[1] : containerOf(before) === "layers" ? before : undefined;
+    if (container !== undefined) around.push({ container, path: parts.slice(0, i + 1).join(separator) });
+  }
+  return around;
+}
+
 /** Number of the outermost repeated layer that holds the tensor, as in its name; null outside of any. */
 export function layerOf(name: string): number | null {
   return place(name).layer;

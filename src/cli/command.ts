@@ -7,6 +7,8 @@ export interface Command {
   operands: string;
   summary: string;
   options: Readonly<Record<string, OptionSpec>>;
+  /** The file that a failure is about when it names none itself. Default: the first operand. */
+  about?(args: Arguments): string | undefined;
   /**
    * Does it and answers with its exit status.
    * @throws UsageError, CheckpointError, EngineError …: `main.ts` says it and ends with status 2.

@@ -13,8 +13,9 @@ import { inspect } from "./inspect";
 import { rank } from "./rank";
 import { relations } from "./relations";
 import { shownFrom } from "./paths";
+import { signature } from "./signature";
 
-const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, signature, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {
@@ -50,7 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (command === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; there are ${COMMANDS.map(({ name }) => name).join(", ")}`);
     const args = parseArguments(rest, { ...command.options, ...COMMON });
     if (args.has("help")) return await print(commandHelp(command, COMMON));
-    operand = args.operands[0];
+    operand = command.about === undefined ? args.operands[0] : command.about(args);
     return await command.run(args, { signal: interrupt.signal, json, write, log: verbose ? (line) => process.stderr.write(`${line}\n`) : () => undefined });
   } catch (error) {
     if (interrupt.signal.aborted) return Exit.interrupted;

@@ -264,11 +264,79 @@ export interface RelationsOfTensor extends Pick<Relations, "norms" | "cosine" | 
 
 /** What `weight-loupe signature compare --json` prints. */
 export interface SignatureCompare {
+  /** Paths as given. */
   signatures: string[];
-  /** Between whole signatures, over the tensors that both hold. */
-  cosine: number[][];
-  /** Per tensor, one number per signature; null where it does not hold the tensor. */
-  layers: { name: string; norm: (number | null)[]; removedByProjection: (number | null)[] }[];
+  /** Between whole signatures, over the tensors that both hold; `"NaN"` where one of them is 0 there. */
+  cosine: Numeric[][];
+  /** Per tensor, one number per signature; null where it does not hold the tensor, or (the share removed) was not projected. */
+  layers: { name: string; norm: (Numeric | null)[]; removedByProjection: (Numeric | null)[] }[];
+  /** Of the files. */
   bytes: number[];
+  /** Of the robust model that the first one was made from. */
   fullCopyBytes: number;
+  how: How;
+}
+
+/** What `weight-loupe signature extract --json` prints. */
+export interface SignatureExtract {
+  /** Paths as given. Without a base, signatures are robust − clean, not projected. */
+  base: string | null;
+  clean: string;
+  robust: string[];
+  projected: boolean;
+  quantised: { scheme: string; levels: number } | null;
+  /** One for each robust model. */
+  signatures: { path: string; robust: string; tensors: number; parameters: number; bytes: number; fullCopyBytes: number }[];
+  /** All layers in forward order, and which of them the signatures patch. */
+  units: SignatureUnit[];
+  /** Every tensor that could be compared, in the order of `units`. */
+  layers: SignatureLayer[];
+  findings: Finding[];
+  how: How;
+}
+export interface SignatureUnit {
+  name: string;
+  tensors: string[];
+  chosen: boolean;
+}
+export interface SignatureLayer {
+  name: string;
+  shape: number[];
+  chosen: boolean;
+  /** One for each robust model: ‖robust − clean‖, that over ‖clean‖, and over ‖clean − base‖. */
+  differences: { norm: Numeric; relative: Numeric; relativeToUpdate: Numeric | null }[];
+  /** (p·a)/(a·a) and (p·a)²/(‖a‖²‖p‖²), p = robust − base, a = clean − base; null without a base. */
+  coefficients: (Numeric | null)[];
+  removedByProjection: (Numeric | null)[];
+}
+
+/** What `weight-loupe signature apply --json` prints. */
+export interface SignatureApply {
+  path: string;
+  output: string;
+  bytes: number;
+  /** What `remove` restores the original from; null when it was not wanted. */
+  undo: { path: string; bytes: number } | null;
+  /** `coefficient`: what each signature is multiplied by in the end. */
+  signatures: { path: string; alpha: number; coefficient: number }[];
+  scaling: SignatureScaling;
+  /** Patched ones, and their elements. */
+  tensors: number;
+  parameters: number;
+  findings: Finding[];
+}
+export type SignatureScaling = "linear" | "authors";
+
+/** What `weight-loupe signature remove --json` prints. */
+export interface SignatureRemove {
+  path: string;
+  removed: boolean;
+  /** Why it was not. */
+  reason?: string;
+  output: string | null;
+  bytes?: number;
+  /** Where the original's values came from; every hash was checked. */
+  by?: "undo" | "original" | "subtraction";
+  /** Signatures that stay applied. */
+  remaining: { name: string; alpha: number }[];
 }

@@ -17,9 +17,9 @@ describe("inspect --health", () => {
     "examples/tiny-llama/checkpoint-100",
     "examples/tiny-llama/checkpoint-1200",
     "examples/tiny-llama-sharded",
-    "examples/digits-cnn/base.safetensors",
-    "examples/digits-cnn/clean.safetensors",
-    "examples/digits-cnn/fog.safetensors",
+    "examples/robust/base.safetensors",
+    "examples/robust/clean.safetensors",
+    "examples/robust/fog.safetensors",
     "examples/silero-vad/silero_vad_16k.safetensors",
     "examples/adapter/adapter_model.safetensors",
   ]) {

@@ -41,7 +41,7 @@ function explained(how: How): void {
   assert.ok(how.threads >= 1 && how.method !== "" && how.precision !== "");
 }
 
-for (const name of ["silero-vad", "digits-cnn-base", "tiny-llama-1200"]) {
+for (const name of ["silero-vad", "robust-base", "tiny-llama-1200"]) {
   describe(`inspect ${name}`, () => {
     const expected = JSON.parse(readFileSync(join(fixtures, "expected", `${name}.json`), "utf8")) as Expected;
     let document: InspectDocument;
