@@ -361,9 +361,11 @@ export class Comparison {
   async #recall(opened: OpenedPair, cache: ResultCache): Promise<void> {
     const recalled: number[] = [];
     for (const index of opened.pairing.pairs.keys()) {
-      const files = opened.filesOf(index);
       if (opened.lifetime.signal.aborted) return;
-      if (files === null || opened.known.get(index)?.difference !== undefined) continue;
+      const { a, b } = opened.tensors(index);
+      // The key of values that are yet to be decoded is not known: they are found in the cache when they are asked for.
+      if (a.expression === null || b.expression === null || opened.known.get(index)?.difference !== undefined) continue;
+      const files = opened.filesOf(index);
       const kept = await cache.of(...files);
       if (kept.size === 0) continue;
       const values = await opened.values(index);
@@ -450,10 +452,9 @@ export class Comparison {
   async #refuseChanged(opened: OpenedPair, files: readonly CheckpointFile[]): Promise<void> {
     const changed = await opened.versions.firstChanged(files);
     if (changed === undefined) return;
-    const lost = opened.known.pairs().filter((pair) => opened.filesOf(pair)?.some(({ path }) => path === changed.path) === true);
+    const lost = opened.known.pairs().filter((pair) => opened.filesOf(pair).some(({ path }) => opened.versions.changed.has(path)));
     for (const pair of lost) opened.known.forget(pair);
-    const before = this.#dropped ?? { files: [], pairs: 0 };
-    this.#dropped = { files: [...new Set([...before.files, changed.path])], pairs: before.pairs + lost.length };
+    this.#dropped = { files: [...opened.versions.changed], pairs: (this.#dropped?.pairs ?? 0) + lost.length };
     if (lost.length > 0 && this.#adopted === opened) await this.#tellChanged();
     throw new RpcError({ code: "changed", message: "The file changed while it was compared: compare again.", file: changed.path });
   }

@@ -115,12 +115,11 @@ export class OpenedPair {
     return { a, b, delta: changeOf(a, b) };
   }
 
-  /** The files that a pair reads; null where values have to be decoded first. */
-  filesOf(index: number): CheckpointFile[] | null {
+  /** The files that a pair is read from. */
+  filesOf(index: number): CheckpointFile[] {
     const { a, b } = this.tensors(index);
-    if (a.expression === null || b.expression === null) return null;
     const own = [this.a.checkpoint.files[a.file]!.path, this.b.checkpoint.files[b.file]!.path];
-    return this.versions.of(new Set([...own, ...filesOf(a.expression, b.expression)]));
+    return this.versions.of(new Set([...own, ...[a, b].flatMap(({ expression }) => (expression === null ? [] : [...filesOf(expression)]))]));
   }
 
   /** Takes over what `earlier` knew of pairs of the same values in the same versions of their files. */
