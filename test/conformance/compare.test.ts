@@ -139,6 +139,14 @@ describe("comparison conformance", () => {
     near(totals.norm, expected.totals.delta_norm / expected.scale, "‖Δ‖", 1e-6);
   });
 
+  it("base-plus-adapter: with a base of its own an adapter is compared with what was made of it", async () => {
+    const expected = expectation<Expected & { scale: number }>("base-plus-adapter");
+    const { totals } = await compare("base-plus-adapter/tuned", "base-plus-adapter/adapter", ["difference"], join("base-plus-adapter", expected.a));
+    // base + ΔW − (base + 0.7·ΔW)
+    near(totals.norm, (expected.totals.delta_norm * (1 - expected.scale)) / expected.scale, "‖Δ‖", 1e-5);
+    await assert.rejects(compare(join("base-plus-adapter", expected.a), "base-plus-adapter/tuned", ["difference"], "base-plus-adapter/tuned"), /a base model is for adapters, and neither of the two is one/);
+  });
+
   it("prefixes and fused-split: all equal, whatever the names and parts", async () => {
     for (const [a, b, pairs] of [["prefixes/a", "prefixes/b", 12], ["../base/llama-40", "fused-split/fused", 21]] as const) {
       for (const [x, y] of [[a, b], [b, a]] as const) {

@@ -31,17 +31,22 @@ export interface AdaptedBy {
 
 /**
  * The two sides of a comparison.
- * @param base the model that both were trained on, when both are adapters and their updates depend on its weights.
- * @throws CheckpointError when an adapter has no weight update, cannot be read, or belongs to another model.
+ * @param base the model that adapters were trained on: where that is not the other side, or where both are adapters whose updates
+ *   depend on its weights.
+ * @throws CheckpointError when an adapter has no weight update, cannot be read, or belongs to another model; when a base is given and
+ *   there is no adapter.
  */
 export async function comparedSides(a: Checkpoint, b: Checkpoint, sources: SourceOpener, base?: Checkpoint): Promise<{ a: ComparedSide; b: ComparedSide }> {
   const [first, second] = [await adapterIn(a, sources), await adapterIn(b, sources)];
   if (first !== null && second !== null) return { a: await updates(a, sources, base), b: await updates(b, sources, base) };
-  if (first === null && second === null) return { a: await asItIs(a, sources), b: await asItIs(b, sources) };
+  if (first === null && second === null) {
+    if (base !== undefined) throw new CheckpointError("usage", "a base model is for adapters, and neither of the two is one", base.path);
+    return { a: await asItIs(a, sources), b: await asItIs(b, sources) };
+  }
   const [model, adapter] = first === null ? [a, b] : [b, a];
   const shared = { ...model, tensors: model.tensors.map(loadedOnce) };
   const own = await asItIs(shared, sources);
-  const adapted = await merged(adapter, shared, own.facts, sources);
+  const adapted = await (base === undefined ? merged(adapter, shared, own.facts, sources) : merged(adapter, base, (await asItIs(base, sources)).facts, sources));
   return first === null ? { a: own, b: adapted } : { a: adapted, b: own };
 }
 
