@@ -3,10 +3,11 @@ import * as vscode from "vscode";
 import type { Comparison } from "../analysis/compare/comparison";
 import type { CompareHost, CompareSnapshot, CompareView, CompareViewState } from "../protocol/compare";
 import type { AnalysisProgress, ViewCommand } from "../protocol/inspect";
-import { connect, RpcError, type Handlers, type Remote } from "../protocol/rpc";
+import { connect, type Handlers, type Remote } from "../protocol/rpc";
 import type { InspectEditorProvider } from "./inspect-editor";
 import type { Services } from "./inspect-session";
 import { sentence } from "./log";
+import { chooseMapping, saveMapping } from "./mapping-files";
 import { saveExport } from "./save-export";
 import type { ViewStates } from "./view-states";
 import { webviewPort } from "./webview-port";
@@ -175,9 +176,13 @@ export class CompareSession implements vscode.Disposable {
       structure: async ({ pair }, signal) => (await comparison()).structure(pair, signal),
       switchRule: ({ rule, on }) => this.#repair((open) => open.switchRule(rule, on)),
       pairUp: ({ a, b }) => this.#repair((open) => open.pairUp(a, b)),
-      chooseMap: () => noMapping(),
-      dropMap: () => noMapping(),
-      saveMap: () => noMapping(),
+      chooseMap: async () => {
+        const path = await chooseMapping(this.models.a);
+        if (path !== null) await this.#repair((open) => open.useMap(path));
+        return { path };
+      },
+      dropMap: () => this.#repair((open) => open.useMap(null)),
+      saveMap: async () => saveMapping(this.models.a, await (await comparison()).mapText(), () => this.#inputs()),
       swap: async () => {
         await (await comparison()).swap();
         this.models = { a: this.models.b, b: this.models.a };
@@ -214,8 +219,4 @@ export class CompareSession implements vscode.Disposable {
       return [a, b];
     }
   }
-}
-
-function noMapping(): never {
-  throw new RpcError({ code: "unsupported", message: "Mapping files are taken by the command line (--map)." });
 }

@@ -113,7 +113,11 @@ export class Window {
 
   /** Right-clicks a file and chooses a command by its title. */
   async chooseInExplorer(file: string, title: string | RegExp): Promise<void> {
-    const row = await this.explorerItem(file);
+    await this.chooseOn(await this.explorerItem(file), title);
+  }
+
+  /** Right-clicks a row of the Explorer and chooses a command by its title; what is selected beside it stays so. */
+  async chooseOn(row: Locator, title: string | RegExp): Promise<void> {
     const item = this.page.getByRole("menuitem", { name: title });
     for (let attempt = 1; ; attempt++) {
       await row.click({ button: "right" });

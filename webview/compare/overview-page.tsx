@@ -35,8 +35,8 @@ function Summary({ store }: { store: CompareStore }) {
   const running = store.progress.value?.running === true;
   if (summary.length === 0) return running ? <p class="found muted">Comparing …</p> : null;
   return (
-    <section class="found" aria-label="What was found" role="status">
-      {summary.map((sentence) => <p key={sentence}>{visibleText(sentence)}</p>)}
+    <section class="found" aria-label="What was found">
+      <div role="status">{summary.map((sentence) => <p key={sentence}>{visibleText(sentence)}</p>)}</div>
     </section>
   );
 }
