@@ -14,6 +14,7 @@ except ImportError:
 try:
     import scipy
     import scipy.linalg
+    import scipy.optimize
     import scipy.sparse.linalg
 except ImportError:
     scipy = None
@@ -49,6 +50,10 @@ def top(matrix, k):
     yield "scipy svds", scipy and (lambda: scipy.sparse.linalg.svds(narrow, k=k, return_singular_vectors=False))
 
 
+def assign(costs):
+    yield "scipy", scipy and (lambda: scipy.optimize.linear_sum_assignment(costs))
+
+
 def moments(values):
     """What the engine's one pass gives, the way it is usually written."""
     yield "numpy f32", lambda: (
@@ -75,6 +80,6 @@ for line in sys.stdin:
         elif what == "top":
             peers = top(matrices[0], request["k"])
         else:
-            peers = {"exact": exact, "fast": fast}[what](matrices[0])
+            peers = {"exact": exact, "fast": fast, "assign": assign}[what](matrices[0])
         answer = {name: seconds(run) if run else None for name, run in peers}
     print(json.dumps(answer), flush=True)

@@ -4,7 +4,7 @@ import path from "node:path";
 import { LineProcess } from "./peers.mjs";
 
 /**
- * @typedef {{ name: string, what: "exact" | "fast" | "top" | "loop", rows: number, columns: number, count?: number, k?: number, rounds: number,
+ * @typedef {{ name: string, what: "exact" | "fast" | "top" | "loop" | "assign", rows: number, columns: number, count?: number, k?: number, rounds: number,
  *   peer: string, goal: number }} Case
  */
 
@@ -19,6 +19,8 @@ const CASES = [
   { name: "fast (f32) 1024 × 1024", what: "fast", rows: 1024, columns: 1024, rounds: 7, peer: "scipy f32", goal: 1.4 },
   { name: "fast (f32) 2048 × 2048", what: "fast", rows: 2048, columns: 2048, rounds: 3, peer: "scipy f32", goal: 1.4 },
   { name: "fast (f32) 4096 × 4096", what: "fast", rows: 4096, columns: 4096, rounds: 1, peer: "scipy f32", goal: 1.4 },
+  { name: "linear assignment 1024 × 1024", what: "assign", rows: 1024, columns: 1024, rounds: 7, peer: "scipy", goal: 1 },
+  { name: "linear assignment 4096 × 4096", what: "assign", rows: 4096, columns: 4096, rounds: 1, peer: "scipy", goal: 1 },
 ];
 
 /**

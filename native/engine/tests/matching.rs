@@ -6,7 +6,8 @@ use common::{Random, TempFile, store};
 use weight_loupe_engine::context::{CancelToken, Context};
 use weight_loupe_engine::error::{Code, Error};
 use weight_loupe_engine::matching::matching;
-use weight_loupe_engine::protocol::{Expression, MatchResult, MatchTerm};
+use weight_loupe_engine::protocol::{Expression, MatchResult, MatchTerm, Operation};
+use weight_loupe_engine::subspaces::subspaces;
 use weight_loupe_engine::tensor::Dtype;
 
 fn run_on(terms: &[MatchTerm], group: u64, threads: usize) -> Result<MatchResult, Error> {
@@ -193,6 +194,30 @@ fn types_may_differ() {
     let (_b, b) = store(&wide, Dtype::F32, &[30, 7, 1]);
     let found = run(&[term(&a, &b, 0)], 1);
     assert_eq!((found.permutation, found.after.to_f64()), (order, 0.0));
+}
+
+/// Sums of several computed tensors, whose memory is waited for while that of the products is held.
+#[test]
+fn computed_tensors_are_matched() {
+    let mut random = Random(53);
+    let a = normal(20, 6, &mut random);
+    let order = shuffled(20, &mut random);
+    let b = with_noise(&in_order(&a, &order), 0.01, &mut random);
+    let ((_a, ea), (_b, eb)) = (stored(&a), stored(&b));
+    let half = |of: &Expression, factor: f64| Expression::Compute {
+        operation: Operation::Scale { factor },
+        of: vec![of.clone()],
+    };
+    let sum = |of: &Expression| Expression::Combination {
+        of: vec![half(of, 0.25), half(of, 0.5)],
+        coefficients: vec![2.0, 1.0],
+    };
+    let found = run(&[term(&sum(&ea), &sum(&eb), 0)], 1);
+    assert_eq!(found.permutation, order);
+    assert!(close(found.after.to_f64(), distance(&in_order(&a, &order), &b)));
+    let cancel = CancelToken::default();
+    let same = subspaces(&sum(&ea), &ea, 3, &[], &Context::quiet(&cancel, 1)).expect("subspaces");
+    assert!(same.left.iter().all(|cosine| (cosine.to_f64() - 1.0).abs() < 1e-12));
 }
 
 #[test]

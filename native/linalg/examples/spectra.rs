@@ -2,8 +2,8 @@
 //! answers each with one JSON line, `{"seconds": …, "values": […]}`.
 //!
 //! A request is `{"what", "file", "rows", "columns", "count", "k"}`: `file` holds `count` matrices as little-endian f64,
-//! row-major; `what` is `exact`, `fast`, `top` (the `k` largest values) or `loop` (`count` matrices across the threads,
-//! each on one thread). Only the computation is timed, on a matrix that is already in memory.
+//! row-major; `what` is `exact`, `fast`, `top` (the `k` largest values), `loop` (`count` matrices across the threads,
+//! each on one thread) or `assign` (a linear assignment, the matrix taken as costs). Only the computation is timed, on a matrix that is already in memory.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Write};
 use std::time::Instant;
+use weight_loupe_linalg::assignment::assignment;
 use weight_loupe_linalg::{Control, Failure, exact, fast, top};
 
 #[derive(Deserialize)]
@@ -33,6 +34,7 @@ enum What {
     Fast,
     Top,
     Loop,
+    Assign,
 }
 
 #[derive(Serialize)]
@@ -88,6 +90,10 @@ fn measure(request: &Request, mut matrices: Vec<Vec<f64>>, threads: usize) -> Re
         What::Loop => {
             let spectra = matrices.into_par_iter().map(|matrix| exact(matrix, rows, columns, &single));
             spectra.collect::<Result<Vec<_>, _>>()?.swap_remove(0).values
+        }
+        What::Assign => {
+            let assigned = assignment(&matrices[0], rows, &control)?;
+            vec![assigned.iter().enumerate().map(|(row, column)| matrices[0][row * columns + column]).sum()]
         }
     };
     let seconds = begun.elapsed().as_secs_f64();

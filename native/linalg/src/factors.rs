@@ -2,8 +2,10 @@
 
 use std::sync::Once;
 
+use faer::linalg::matmul::matmul;
 use faer::linalg::solvers::Solve;
 use faer::{Accum, Mat, MatMut, MatRef, Par};
+use rayon::prelude::*;
 
 use crate::control::{Control, Failure};
 use crate::dense::gemm;
@@ -53,18 +55,32 @@ pub fn add_outer_product(
     factor: f64,
     control: &Control,
 ) -> Result<(), Failure> {
+    assert_eq!([sum.len(), left.len(), right.len()], [rows * columns, rows * inner, columns * inner]);
     if inner == 0 || sum.is_empty() {
         return Ok(());
     }
-    // By columns, sumᵀ += right·leftᵀ.
-    gemm(
-        MatMut::from_column_major_slice_mut(sum, columns, rows),
-        Accum::Add,
-        MatRef::from_column_major_slice(right, inner, columns).transpose(),
-        MatRef::from_column_major_slice(left, inner, rows),
-        factor,
-        control,
-    )
+    // Blocks that are wide enough for the copies that the kernel makes of `right` to pay, and soon enough done to be interrupted.
+    // They depend on the shapes alone.
+    const WIDE: usize = 128;
+    const DEEP: usize = 512;
+    let right = MatRef::from_column_major_slice(right, inner, columns).transpose();
+    let block = |(at, sum): (usize, &mut [f64])| {
+        let count = sum.len() / columns;
+        let left = MatRef::from_column_major_slice(&left[at * WIDE * inner..][..count * inner], inner, count);
+        let mut sum = MatMut::from_column_major_slice_mut(sum, columns, count);
+        for start in (0..inner).step_by(DEEP) {
+            control.check()?;
+            let depth = DEEP.min(inner - start);
+            let (right, left) = (right.subcols(start, depth), left.subrows(start, depth));
+            matmul(sum.as_mut(), Accum::Add, right, left, factor, Par::Seq);
+        }
+        Ok(())
+    };
+    if control.threads() > 1 {
+        sum.par_chunks_mut(WIDE * columns).enumerate().with_max_len(1).try_for_each(block)
+    } else {
+        sum.chunks_mut(WIDE * columns).enumerate().try_for_each(block)
+    }
 }
 
 /// A thin QR decomposition, both factors row-major, k = min(rows, columns).
