@@ -265,7 +265,7 @@ export class Comparison {
     const { opened, values, scope, index } = await this.#subject(pair, signal);
     const known = opened.known.get(index)?.structure;
     if (known !== undefined) return known;
-    const structure = await this.#checked(opened, values, () => this.#finder!.of(index, { signal: scope }));
+    const structure = await this.#checked(opened, values, () => this.#structures(opened).of(index, { signal: scope }));
     this.#keep(opened, index, { structure });
     return structure;
   }
@@ -334,7 +334,7 @@ export class Comparison {
     if (reread) this.#settling = null;
     if (opened.pairing.alternatives.length > 0) this.#settling ??= this.#settle(opened);
     this.#fresh.clear();
-    this.#finder = new StructureFinder({ engine: this.options.engine, pairs: opened.structurePairs(), heads: opened.heads });
+    this.#finder = null;
     if (this.options.cache !== undefined) void this.#recall(opened, this.options.cache);
   }
 
@@ -459,6 +459,12 @@ export class Comparison {
     throw new RpcError({ code: "changed", message: "The file changed while it was compared: compare again.", file: changed.path });
   }
 
+  /** Made when it is first asked for: it looks at all names. */
+  #structures(opened: OpenedPair): StructureFinder {
+    const make = (): StructureFinder => new StructureFinder({ engine: this.options.engine, pairs: opened.structurePairs(), heads: opened.heads });
+    return opened === this.#adopted ? (this.#finder ??= make()) : make();
+  }
+
   #keep(opened: OpenedPair, pair: number, facts: PairFacts): void {
     if (this.#adopted !== opened) return;
     opened.known.add(pair, facts);
@@ -497,7 +503,7 @@ export class Comparison {
   async #task(opened: OpenedPair, { part, pair }: CompareTask, expected: Map<number, number>, signal: AbortSignal, onProgress?: (progress: Progress) => void): Promise<void> {
     const values = await opened.values(pair, signal);
     if (part === "structure") {
-      const structure = await this.#checked(opened, values, () => this.#finder!.of(pair, { signal }));
+      const structure = await this.#checked(opened, values, () => this.#structures(opened).of(pair, { signal }));
       this.#keep(opened, pair, { structure });
     } else if (part === "spectrum") {
       const spectrum = await this.#job(opened, values, changeSpectrumJob(values), signal, onProgress);

@@ -154,12 +154,13 @@ export class OpenedPair {
 
   #findTied(): void {
     const groups = new Map<string, number>();
-    const group = ({ name, sharedWith }: Tensor): string | null => (sharedWith === undefined ? null : [name, ...sharedWith].sort()[0]!);
+    const group = ({ name, sharedWith = [] }: Tensor): string => [name, ...sharedWith].sort()[0]!;
+    const [inA, inB] = [this.a.checkpoint.tensors, this.b.checkpoint.tensors];
     this.pairing.pairs.forEach((pair, i) => {
-      const { a, b } = this.tensors(i);
+      const [a, b] = [inA[pair.a.tensor]!, inB[pair.b.tensor]!];
+      if (a.sharedWith === undefined && b.sharedWith === undefined) return;
       const [ofA, ofB] = [group(a), group(b)];
-      if (ofA === null && ofB === null) return;
-      const key = JSON.stringify([ofA ?? a.name, pair.a.layout, ofB ?? b.name, pair.b.layout]);
+      const key = JSON.stringify([ofA, pair.a.layout, ofB, pair.b.layout]);
       const first = groups.get(key);
       if (first === undefined) groups.set(key, i);
       else this.#tied.set(i, first);

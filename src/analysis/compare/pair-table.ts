@@ -22,8 +22,10 @@ export function pairTableOf({ pairs, onlyInA, onlyInB, reshaped, rules }: Pairin
     table.a[i] = pair.a.tensor;
     table.b[i] = pair.b.tensor;
     table.rule[i] = pair.rule;
-    const [ofA, ofB] = [partText(partOfSide(pair.a)), partText(partOfSide(pair.b))];
-    if (ofA !== "" || ofB !== "") table.parts.push([i, { a: ofA, b: ofB }]);
+    if (pair.a.layout !== undefined || pair.b.layout !== undefined) {
+      const [ofA, ofB] = [partText(partOfSide(pair.a)), partText(partOfSide(pair.b))];
+      if (ofA !== "" || ofB !== "") table.parts.push([i, { a: ofA, b: ofB }]);
+    }
     const { shape } = a.tensors[pair.a.tensor]!;
     if (pair.shape !== shape && !(pair.shape.length === shape.length && pair.shape.every((length, axis) => length === shape[axis]))) table.shapes.push([i, [...pair.shape]]);
     if (pair.unreadable !== undefined) table.unreadable.push([i, pair.unreadable]);
