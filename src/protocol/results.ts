@@ -177,7 +177,7 @@ export interface TensorPart {
 export interface PairSpectrum {
   a: Spectrum;
   b: Spectrum;
-  /** Its `matrixRank` counts against the rounding of stored values: 2⁻²³ in the place of 2⁻⁵², unless both sides are F64. */
+  /** Its `matrixRank` counts against the rounding of stored values: σ > 10⁻⁶·σ₁, unless both sides are F64. */
   delta: Spectrum;
   overlap: { left: Numeric[]; right: Numeric[] };
   /** R of the weight-matching analysis, by γ. */
