@@ -8,18 +8,21 @@ import { inspect } from "./inspect-command";
 import type { InspectEditorProvider } from "./inspect-editor";
 import type { InspectSession } from "./inspect-session";
 import { type Log, sentence } from "./log";
+import { relateModels, relateSelected } from "./models-command";
+import type { ModelsPanels } from "./models-panels";
 import { openAsHex, openAsText } from "./reveal-as";
 
 export interface CommandTargets {
   readonly editors: InspectEditorProvider;
   readonly comparisons: ComparePanels;
+  readonly models: ModelsPanels;
   readonly engine: EngineService;
   readonly log: Log;
   readonly clearCache: () => Promise<void>;
 }
 
 /** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */
-export function registerCommands({ editors, comparisons, engine, log, clearCache }: CommandTargets): vscode.Disposable {
+export function registerCommands({ editors, comparisons, models, engine, log, clearCache }: CommandTargets): vscode.Disposable {
   const onActive = (act: (session: InspectSession) => unknown) => async () => {
     const { active } = editors;
     if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
@@ -41,6 +44,8 @@ export function registerCommands({ editors, comparisons, engine, log, clearCache
     compareSelected: (clicked, selected) => compareSelected(openComparison, clicked, selected),
     selectForCompare: (clicked) => selection.select(clicked),
     compareWithSelected: (clicked) => selection.compareWith(clicked),
+    relateModels: () => relateModels((base, others) => models.open(base, others)),
+    relateSelected: (clicked, selected) => relateSelected((base, others) => models.open(base, others), clicked, selected),
     analyse: onActiveView((session) => session.command("analyse")),
     stopAnalysis: onActiveView((session) => session.stopAnalysis()),
     reload: onActiveView((session) => session.reload()),

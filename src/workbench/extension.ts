@@ -10,6 +10,7 @@ import { EngineStatusItem } from "./engine-status";
 import { InspectEditorProvider } from "./inspect-editor";
 import { Inspections } from "./inspections";
 import { createLog } from "./log";
+import { ModelsPanels } from "./models-panels";
 import { ViewStates } from "./view-states";
 
 /** What other extensions, and the tests, may ask. */
@@ -37,6 +38,7 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     inspectors: editors,
     open: (a, b) => inspections.compare(a, b),
   });
+  const models = new ModelsPanels({ ...services, inspectors: editors, compare: (a, b) => comparisons.open(a, b) });
   const status = new EngineStatusItem();
   const showStatus = (): void => status.show(engine.status, engine.executable, editors.anyVisible || comparisons.anyVisible);
   const followActive = (): void => {
@@ -55,8 +57,9 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     checkpoints,
     editors,
     comparisons,
+    models,
     status,
-    registerCommands({ editors, comparisons, engine, log, clearCache: () => inspections.clear() }),
+    registerCommands({ editors, comparisons, models, engine, log, clearCache: () => inspections.clear() }),
     { dispose: engine.onStatus(showStatus) },
     editors.onActiveChanged(followActive),
     comparisons.onActiveChanged(followActive),
