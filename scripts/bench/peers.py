@@ -1,7 +1,8 @@
 """The Python peers of `npm run bench`: reads one JSON request a line, answers with one JSON line.
 
-Requests: {"file", "rows", "columns", "what", "count"?, "k"?}; `file` holds little-endian float64, row-major. Answers: {"peer": seconds | null, …}
-with null for a library that cannot be imported.
+Requests: {"file", "rows", "columns", "what", "count"?, "k"?}; `file` holds little-endian float64, row-major. Or {"what": "difference", "file",
+"other", "offset", "count"}; both files hold `count` bfloat16 from byte `offset` on. Answers: {"peer": seconds | null, …} with null for a library
+that cannot be imported.
 """
 import json
 import sys
@@ -62,13 +63,45 @@ def moments(values):
     )
 
 
+def difference(request):
+    """What the engine's one pass over two bfloat16 tensors gives, the way it is usually written: widened, then subtracted."""
+    codes = [
+        numpy.memmap(request[side], dtype=numpy.uint8, mode="c", offset=request["offset"], shape=(2 * request["count"],)).view(numpy.uint16)
+        for side in ("file", "other")
+    ]
+
+    def in_numpy():
+        a, b = ((side.astype(numpy.uint32) << 16).view(numpy.float32) for side in codes)
+        delta = b - a
+        size = numpy.abs(delta)
+        return (
+            numpy.linalg.norm(delta), numpy.linalg.norm(a), numpy.linalg.norm(b), numpy.dot(a, b), size.sum(), size.max(), size.argmax(),
+            (codes[0] != codes[1]).sum(), (a * b < 0).sum(), (numpy.isfinite(a) & numpy.isfinite(b)).sum(),
+        )
+
+    def in_torch():
+        stored = [torch.from_numpy(side.view(numpy.int16)).view(torch.bfloat16) for side in codes]
+        a, b = (side.float() for side in stored)
+        delta = b - a
+        size = delta.abs()
+        return (
+            delta.norm(), a.norm(), b.norm(), torch.dot(a, b), size.sum(), size.max(), size.argmax(),
+            (stored[0] != stored[1]).sum(), (a * b < 0).sum(), (torch.isfinite(a) & torch.isfinite(b)).sum(),
+        )
+
+    yield "numpy", in_numpy
+    yield "torch", torch and in_torch
+
+
 print(json.dumps({
     "numpy": numpy and numpy.__version__, "scipy": scipy and scipy.__version__, "torch": torch and torch.__version__,
 }), flush=True)
 for line in sys.stdin:
     request = json.loads(line)
     answer = {}
-    if numpy is not None:
+    if numpy is not None and request["what"] == "difference":
+        answer = {name: seconds(run) if run else None for name, run in difference(request)}
+    elif numpy is not None:
         count = request.get("count", 1)
         data = numpy.fromfile(request["file"], dtype=numpy.float64, count=count * request["rows"] * request["columns"])
         matrices = data.reshape(count, request["rows"], request["columns"])

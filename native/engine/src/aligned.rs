@@ -69,33 +69,6 @@ pub fn check(tensors: &[Tensor]) -> Result<()> {
     tensors.iter().try_for_each(Tensor::check)
 }
 
-/// Σ x·y, added in eight lanes, as every processor does it.
-pub fn dot(x: &[f64], y: &[f64]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") {
-        #[target_feature(enable = "avx2")]
-        fn avx2(x: &[f64], y: &[f64]) -> f64 {
-            dot_lanes(x, y)
-        }
-        // SAFETY: the processor has AVX2.
-        return unsafe { avx2(x, y) };
-    }
-    dot_lanes(x, y)
-}
-
-#[inline(always)]
-fn dot_lanes(x: &[f64], y: &[f64]) -> f64 {
-    let mut lanes = [0f64; 8];
-    let (x, y) = (x.chunks_exact(8), y.chunks_exact(8));
-    let rest: f64 = x.remainder().iter().zip(y.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in x.zip(y) {
-        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
-            *lane += x * y;
-        }
-    }
-    lanes.iter().sum::<f64>() + rest
-}
-
 /// Elements of a tile that make at most 4096 tiles of `count`, and no tile smaller than is worth a look at the clock.
 pub fn tile(count: u64) -> u64 {
     count.div_ceil(4096).max(1 << 17).next_multiple_of(PIECE as u64)

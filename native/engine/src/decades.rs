@@ -65,12 +65,17 @@ impl Decades {
         self.edges.len().saturating_sub(1)
     }
 
-    /// The bin of a non-zero magnitude between the least and the greatest.
+    /// The bin of a magnitude between the least and the greatest; of a smaller one the bin of the least.
     #[inline]
     pub fn bin(&self, magnitude: f64) -> usize {
-        let mut bin = self.starts[(leading_bits(magnitude) - self.first_key) as usize] as usize;
-        while self.edges[bin + 1] <= magnitude {
-            bin += 1;
+        let key = leading_bits(magnitude).max(self.first_key) - self.first_key;
+        let mut bin = self.starts[key as usize] as usize;
+        // Among numbers with the same leading bits, unless they are subnormal, at most one bin ends.
+        bin += usize::from(self.edges[bin + 1] <= magnitude);
+        if magnitude < f64::MIN_POSITIVE {
+            while self.edges[bin + 1] <= magnitude {
+                bin += 1;
+            }
         }
         bin
     }

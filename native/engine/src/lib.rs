@@ -14,6 +14,7 @@ pub mod difference;
 pub mod error;
 pub mod hash;
 pub mod histogram;
+mod lanes;
 pub mod line_hashes;
 pub mod matching;
 pub mod norms;

@@ -3,6 +3,7 @@
 use crate::aligned::{self, Aligned, PIECE};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::lanes;
 use crate::protocol::{How, RelationsResult};
 use crate::tensor::Tensor;
 use crate::tiles;
@@ -39,7 +40,7 @@ pub fn relations(tensors: &[Tensor], with_base: bool, context: &Context) -> Resu
             }
             for i in 0..n {
                 for j in 0..=i {
-                    gram[i * n + j] += aligned::dot(&changes[i], &changes[j]);
+                    gram[i * n + j] += lanes::dot(&changes[i], &changes[j]);
                 }
             }
             overlaps.add(changes);

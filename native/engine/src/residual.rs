@@ -3,6 +3,7 @@
 use crate::aligned::{self, Aligned, PIECE};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::lanes;
 use crate::protocol::{How, ResidualResult};
 use crate::tensor::Tensor;
 use crate::tiles;
@@ -41,10 +42,10 @@ pub fn residual(tensors: &[Tensor], coefficients: &[f64], context: &Context) -> 
                 for (term, coefficient) in terms.iter().zip(coefficients) {
                     rest.iter_mut().zip(term).for_each(|(rest, value)| *rest -= coefficient * value);
                 }
-                sums[0] += aligned::dot(rest, rest);
-                sums[1] += aligned::dot(target, target);
+                sums[0] += lanes::dot(rest, rest);
+                sums[1] += lanes::dot(target, target);
                 for (sum, term) in sums[2..].iter_mut().zip(terms) {
-                    *sum += aligned::dot(rest, term);
+                    *sum += lanes::dot(rest, term);
                 }
             }
             Ok(sums)

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::piece::{Piece, with_avx2};
+use super::piece::Piece;
 use crate::base64;
 use crate::decades::Decades;
 use crate::error::{Error, Result};
+use crate::lanes::with_avx2;
 use crate::protocol::{DifferenceDetail, DifferenceHistogram, DifferenceLines, WorstBlock};
 use crate::tensor::{Dtype, encode};
 
@@ -145,70 +146,95 @@ impl Unit {
         let end = first + piece.a.len() as u64;
         let mut position = first;
         while position < end {
+            // What is left of the row, cut at the ends of blocks.
             let (row, column) = (position / columns, position % columns);
-            let block_end = (column - column % block + block).min(columns);
-            let length = (end - position).min(block_end - column) as usize;
-            let from = (position - first) as usize;
-            let pairs = from..from + length;
-            let at = (column - self.columns.start) as usize;
-            let lines = &mut self.column_lines;
-            let run = add_run(
-                [&piece.a[pairs.clone()], &piece.difference[pairs.clone()]],
-                &piece.differs[pairs],
-                &mut lines.squares[at..at + length],
-                &mut lines.reference[at..at + length],
-                &mut lines.differing[at..at + length],
+            let length = (end - position).min(self.columns.end - column) as usize;
+            let (from, at) = ((position - first) as usize, (column - self.columns.start) as usize);
+            let (pairs, lines) = (from..from + length, at..at + length);
+            tally.blocks.clear();
+            let differing = add_run(
+                &Run {
+                    a: &piece.a[pairs.clone()],
+                    difference: &piece.difference[pairs.clone()],
+                    differs: &piece.differs[pairs],
+                    before: (block - column % block) as usize,
+                    block: block as usize,
+                },
+                &mut self.column_lines.squares[lines.clone()],
+                &mut self.column_lines.reference[lines.clone()],
+                &mut self.column_lines.differing[lines],
+                &mut tally.blocks,
             );
             let row_at = (row - self.rows.start) as usize;
-            self.row_lines.squares[row_at] += run.squares;
-            self.row_lines.reference[row_at] += run.reference;
-            self.row_lines.differing[row_at] += run.differing;
-            self.block.squares += run.squares;
-            self.block.reference += run.reference;
-            position += length as u64;
-            if column + length as u64 == block_end {
-                let start = row * columns + column - column % block;
-                tally.offer(start, position - start, std::mem::take(&mut self.block));
+            self.row_lines.differing[row_at] += differing;
+            let mut start = column - column % block;
+            for index in 0..tally.blocks.len() {
+                let sums = tally.blocks[index];
+                self.row_lines.squares[row_at] += sums.squares;
+                self.row_lines.reference[row_at] += sums.reference;
+                self.block.squares += sums.squares;
+                self.block.reference += sums.reference;
+                let stop = (start + block).min(columns);
+                if stop <= column + length as u64 {
+                    tally.offer(row * columns + start, stop - start, std::mem::take(&mut self.block));
+                }
+                start = stop;
             }
+            position += length as u64;
         }
         tally.count(&piece.difference);
     }
 }
 
-/// Sums over a run of neighbouring elements.
-struct Run {
-    squares: f64,
-    reference: f64,
-    differing: u32,
+/// Neighbouring elements of one row.
+struct Run<'a> {
+    a: &'a [f64],
+    difference: &'a [f64],
+    differs: &'a [bool],
+    /// Elements before the end of the first one's block.
+    before: usize,
+    block: usize,
 }
 
 with_avx2!(
-    /// Adds the squares of differences and of a, and the elements that differ, to their columns; answers their sums, added in
-    /// eight lanes.
+    /// Adds the squares of differences and of a, and the elements that differ, to their columns; appends their sums by block and
+    /// answers how many differ.
     fn add_run(
-        values: [&[f64]; 2], differs: &[bool], squares: &mut [f64], reference: &mut [f64], differing: &mut [u32]
-    ) -> Run = add_run_in_lanes
+        run: &Run,
+        squares: &mut [f64],
+        reference: &mut [f64],
+        differing: &mut [u32],
+        blocks: &mut Vec<Block>,
+    ) -> u32 = add_run_plainly
 );
 
 #[inline(always)]
-fn add_run_in_lanes(
-    [a, difference]: [&[f64]; 2],
-    differs: &[bool],
+fn add_run_plainly(
+    run: &Run,
     squares: &mut [f64],
     reference: &mut [f64],
     differing: &mut [u32],
-) -> Run {
-    Run {
-        squares: add_squares(difference, squares),
-        reference: add_squares(a, reference),
-        differing: differing.iter_mut().zip(differs).fold(0, |total, (sum, &differs)| {
-            *sum += u32::from(differs);
-            total + u32::from(differs)
-        }),
+    blocks: &mut Vec<Block>,
+) -> u32 {
+    let mut start = 0;
+    let mut stop = run.before.min(run.a.len());
+    while start < run.a.len() {
+        blocks.push(Block {
+            squares: add_squares(&run.difference[start..stop], &mut squares[start..stop]),
+            reference: add_squares(&run.a[start..stop], &mut reference[start..stop]),
+        });
+        start = stop;
+        stop = (stop + run.block).min(run.a.len());
     }
+    let mut total = 0;
+    for (sum, &differs) in differing.iter_mut().zip(run.differs) {
+        *sum += u32::from(differs);
+        total += u32::from(differs);
+    }
+    total
 }
 
-/// Adds the square of each value to its column's sum; answers the sum of all squares.
+/// Adds the square of each value to its column's sum; answers the sum of all squares, added in eight lanes.
 #[inline(always)]
 fn add_squares(values: &[f64], sums: &mut [f64]) -> f64 {
     let mut lanes = [0f64; 8];
@@ -237,10 +263,12 @@ struct Worst {
 /// Counts by magnitude and the worst blocks: what can be put together in any order.
 pub struct Tally<'a> {
     decades: &'a Decades,
-    negative: Vec<u64>,
-    positive: Vec<u64>,
+    /// Of negative differences by bin, then of positive ones.
+    bins: Vec<u64>,
     /// The largest first; of equals the one that starts first.
     worst: Vec<Worst>,
+    /// Room for the blocks of one row of a piece.
+    blocks: Vec<Block>,
 }
 
 /// Bins that hold every difference of elements of these types.
@@ -253,18 +281,21 @@ pub fn decades(dtypes: [Dtype; 2], detail: DifferenceDetail) -> Decades {
 
 impl<'a> Tally<'a> {
     pub fn new(decades: &'a Decades) -> Self {
-        let bins = vec![0; decades.count()];
-        Self { decades, negative: bins.clone(), positive: bins, worst: Vec::with_capacity(WORST + 1) }
+        let bins = vec![0; 2 * decades.count()];
+        Self { decades, bins, worst: Vec::with_capacity(WORST + 1), blocks: Vec::new() }
     }
 
     fn count(&mut self, differences: &[f64]) {
+        let positive = self.decades.count();
+        let mut zeros = 0;
         for &difference in differences {
-            if difference != 0.0 {
-                let side = if difference < 0.0 { &mut self.negative } else { &mut self.positive };
-                // A difference beyond f64 is among the largest.
-                side[self.decades.bin(difference.abs().min(f64::MAX))] += 1;
-            }
+            zeros += u64::from(difference == 0.0);
+            // A difference beyond f64 is among the largest.
+            let bin = self.decades.bin(difference.abs().min(f64::MAX));
+            self.bins[bin + positive * usize::from(difference > 0.0)] += 1;
         }
+        // There is no branch for them, which would be hard to foresee: they have been counted as the least negative ones.
+        self.bins[self.decades.bin(0.0)] -= zeros;
     }
 
     fn offer(&mut self, start: u64, length: u64, sums: Block) {
@@ -285,9 +316,7 @@ impl<'a> Tally<'a> {
     }
 
     pub fn merge(mut self, other: Self) -> Self {
-        let add = |to: &mut Vec<u64>, from: Vec<u64>| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-        add(&mut self.negative, other.negative);
-        add(&mut self.positive, other.positive);
+        self.bins.iter_mut().zip(other.bins).for_each(|(to, from)| *to += from);
         other.worst.into_iter().for_each(|block| self.insert(block));
         self
     }
@@ -295,8 +324,9 @@ impl<'a> Tally<'a> {
     /// The histogram of `compared` differences, over the whole decades that occur.
     fn histogram(&self, compared: u64) -> DifferenceHistogram {
         let per_decade = self.decades.per_decade;
-        let occurs = |bin: &usize| self.negative[*bin] + self.positive[*bin] > 0;
-        let bins = 0..self.negative.len();
+        let (negative, positive) = self.bins.split_at(self.decades.count());
+        let occurs = |bin: &usize| negative[*bin] + positive[*bin] > 0;
+        let bins = 0..negative.len();
         let span = bins.clone().find(occurs).zip(bins.rev().find(occurs)).map(|(first, last)| {
             let decade = per_decade as usize;
             first / decade * decade..(last / decade + 1) * decade
@@ -304,7 +334,7 @@ impl<'a> Tally<'a> {
         let span = span.unwrap_or(0..0);
         let min_exponent =
             if span.is_empty() { 0 } else { self.decades.min_exponent + (span.start as u64 / per_decade) as i64 };
-        let (negative, positive) = (self.negative[span.clone()].to_vec(), self.positive[span].to_vec());
+        let (negative, positive) = (negative[span.clone()].to_vec(), positive[span].to_vec());
         let counted: u64 = negative.iter().chain(&positive).sum();
         DifferenceHistogram { min_exponent, bins_per_decade: per_decade, negative, positive, zeros: compared - counted }
     }

@@ -1,13 +1,12 @@
 //! A few pairs of elements as f64: decoding them, telling which are compared, and adding them up.
 
 use super::sums::{Counts, Scales, Sums};
+use crate::lanes::{self, with_avx2};
 use crate::numeric::Numeric;
 use crate::tensor::{Dtype, decode};
 
 /// Elements of a piece: their values stay in the nearest cache.
 pub const PIECE: usize = 1 << 10;
-/// Elements added up side by side.
-const LANES: usize = 8;
 
 /// Neighbouring pairs of elements. Those that are not compared are 0 on both sides.
 pub struct Piece {
@@ -45,8 +44,7 @@ impl Piece {
         }
         counts.differing += self.differs.iter().map(|&differs| u64::from(differs)).sum::<u64>();
         self.finite.clear();
-        let all_finite = self.a.iter().zip(&self.b).fold(true, |all, (a, b)| all & a.is_finite() & b.is_finite());
-        if all_finite {
+        if all_finite(&self.a, &self.b) {
             counts.compared += count as u64;
         } else {
             self.leave_out(counts);
@@ -97,6 +95,22 @@ impl Piece {
         found.sums
     }
 
+    /// Where in a block of both sides the first difference of `magnitude` stands.
+    pub fn find(&mut self, dtype: Dtype, [a, b]: [&[u8]; 2], magnitude: f64) -> u64 {
+        let [a, b] = [a, b].map(|side| side.chunks(PIECE * dtype.width()));
+        for (first, (a, b)) in (0..).step_by(PIECE).zip(a.zip(b)) {
+            for (values, bytes) in [(&mut self.a, a), (&mut self.b, b)] {
+                values.resize(bytes.len() / dtype.width(), 0.0);
+                decode::to_f64(dtype, bytes, values);
+            }
+            let found = self.a.iter().zip(&self.b).position(|(a, b)| (b - a).abs() == magnitude);
+            if let Some(index) = found {
+                return first + index as u64;
+            }
+        }
+        0
+    }
+
     /// The sums of the scaled elements.
     pub fn scaled(&mut self, scales: Scales) -> Sums {
         for ((a, b), difference) in self.a.iter_mut().zip(&mut self.b).zip(&mut self.difference) {
@@ -120,26 +134,6 @@ fn integer(dtype: Dtype, element: &[u8]) -> i128 {
     }
 }
 
-/// Compiles the body for AVX2 beside what the target guarantees, and picks one at run time. Both give the same bytes.
-macro_rules! with_avx2 {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)? = $body:ident) => {
-        $(#[$doc])*
-        $vis fn $name($($arg: $type),*) $(-> $ret)? {
-            #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
-                #[target_feature(enable = "avx2")]
-                fn avx2($($arg: $type),*) $(-> $ret)? {
-                    $body($($arg),*)
-                }
-                // SAFETY: the processor has AVX2.
-                return unsafe { avx2($($arg),*) };
-            }
-            $body($($arg),*)
-        }
-    };
-}
-pub(super) use with_avx2;
-
 /// What `measure` finds.
 struct Found {
     sums: Sums,
@@ -154,74 +148,46 @@ with_avx2!(
     fn subtract(a: &[f64], b: &[f64], difference: &mut [f64], differs: &mut [bool]) = subtract_plainly
 );
 with_avx2!(
-    fn measure(a: &[f64], b: &[f64], difference: &[f64], tolerance: f64) -> Found = measure_lanes
+    fn measure(a: &[f64], b: &[f64], difference: &[f64], tolerance: f64) -> Found = measure_plainly
+);
+with_avx2!(
+    /// Whether all are finite on both sides.
+    fn all_finite(a: &[f64], b: &[f64]) -> bool = all_finite_plainly
 );
 
 #[inline(always)]
 fn subtract_plainly(a: &[f64], b: &[f64], difference: &mut [f64], differs: &mut [bool]) {
-    for (((a, b), difference), differs) in a.iter().zip(b).zip(difference).zip(differs) {
+    for (difference, (a, b)) in difference.iter_mut().zip(a.iter().zip(b)) {
         *difference = b - a;
+    }
+    for (differs, (a, b)) in differs.iter_mut().zip(a.iter().zip(b)) {
         *differs = (a.to_bits() != b.to_bits()) & !(a.is_nan() & b.is_nan());
     }
 }
 
-/// Sums under way, by lane.
-#[derive(Default)]
-struct Lanes {
-    squares: [f64; LANES],
-    a: [f64; LANES],
-    b: [f64; LANES],
-    dot: [f64; LANES],
-    abs: [f64; LANES],
-    largest: [f64; LANES],
-    extents: [[f64; LANES]; 2],
-    beyond: [u64; LANES],
-    flips: [u64; LANES],
+#[inline(always)]
+fn all_finite_plainly(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).fold(true, |all, (a, b)| all & a.is_finite() & b.is_finite())
 }
 
+/// Each quantity in a loop of its own over the nearest cache, which compilers turn into vectors.
 #[inline(always)]
-fn measure_lanes(a: &[f64], b: &[f64], difference: &[f64], tolerance: f64) -> Found {
-    let mut lanes = Lanes::default();
-    let whole = a.len() / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        let (a, b, d) = (&a[start..start + LANES], &b[start..start + LANES], &difference[start..start + LANES]);
-        for lane in 0..LANES {
-            add(&mut lanes, lane, a[lane], b[lane], d[lane], tolerance);
-        }
-    }
-    for index in whole..a.len() {
-        add(&mut lanes, index - whole, a[index], b[index], difference[index], tolerance);
-    }
-    let sum = |lanes: [f64; LANES]| lanes.iter().sum::<f64>();
-    let most = |lanes: [f64; LANES]| lanes.iter().copied().fold(0.0, f64::max);
+fn measure_plainly(a: &[f64], b: &[f64], difference: &[f64], tolerance: f64) -> Found {
+    let most = |x: f64, y: f64| if x > y { x } else { y };
+    let pairs = || a.iter().zip(b);
+    let beyond = |((a, b), d): ((&f64, &f64), &f64)| u64::from(d.abs() > tolerance * most(a.abs(), b.abs()));
+    let flip = |(&a, &b): (&f64, &f64)| u64::from((a > 0.0) & (b < 0.0) | (a < 0.0) & (b > 0.0));
     Found {
         sums: Sums {
-            squares: sum(lanes.squares),
-            a: sum(lanes.a),
-            b: sum(lanes.b),
-            dot: sum(lanes.dot),
-            abs: sum(lanes.abs),
+            squares: lanes::sum_products(difference, difference),
+            a: lanes::sum_products(a, a),
+            b: lanes::sum_products(b, b),
+            dot: lanes::sum_products(a, b),
+            abs: lanes::sum_magnitudes(difference),
         },
-        beyond: lanes.beyond.iter().sum(),
-        flips: lanes.flips.iter().sum(),
-        largest: most(lanes.largest),
-        extents: lanes.extents.map(most),
+        beyond: pairs().zip(difference).map(beyond).sum(),
+        flips: pairs().map(flip).sum(),
+        largest: lanes::largest_magnitude(difference),
+        extents: [a, b].map(lanes::largest_magnitude),
     }
-}
-
-#[inline(always)]
-fn add(lanes: &mut Lanes, lane: usize, a: f64, b: f64, difference: f64, tolerance: f64) {
-    let (magnitude, large) = (difference.abs(), [a.abs(), b.abs()]);
-    lanes.squares[lane] += difference * difference;
-    lanes.a[lane] += a * a;
-    lanes.b[lane] += b * b;
-    lanes.dot[lane] += a * b;
-    lanes.abs[lane] += magnitude;
-    let most = |x: f64, y: f64| if x > y { x } else { y };
-    lanes.largest[lane] = most(magnitude, lanes.largest[lane]);
-    for (extent, large) in lanes.extents.iter_mut().zip(large) {
-        extent[lane] = most(large, extent[lane]);
-    }
-    lanes.beyond[lane] += u64::from(magnitude > tolerance * most(large[0], large[1]));
-    lanes.flips[lane] += u64::from((a > 0.0) & (b < 0.0) | (a < 0.0) & (b > 0.0));
 }

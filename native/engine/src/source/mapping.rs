@@ -7,6 +7,17 @@ use memmap2::{Advice, Mmap, MmapOptions};
 use super::Access;
 use super::guard::Watch;
 
+/// Whether the page of `byte` is in memory; true when that is not known.
+fn is_resident(byte: &u8) -> bool {
+    // SAFETY: `sysconf` has no preconditions; `mincore` writes one element for the one page that it is asked about.
+    unsafe {
+        let page = libc::sysconf(libc::_SC_PAGESIZE).max(1) as usize;
+        let start = (std::ptr::from_ref(byte) as usize / page * page) as *mut libc::c_void;
+        let mut state = [1u8];
+        libc::mincore(start, 1, state.as_mut_ptr().cast()) != 0 || state[0] & 1 != 0
+    }
+}
+
 /// A mapped range of a file.
 #[derive(Debug)]
 pub struct Mapping {
@@ -37,6 +48,16 @@ impl Mapping {
     /// The mapped bytes.
     pub fn bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
+    }
+
+    /// Has the system read bytes `start .. start + length` while other work goes on, unless they are in memory already (their
+    /// first page tells).
+    pub fn fetch(&self, start: usize, length: usize) {
+        let Some(map) = self.map.as_ref().filter(|_| length > 0) else { return };
+        if !is_resident(&map[start]) {
+            // Refused advice costs nothing but time.
+            let _ = map.advise_range(Advice::WillNeed, start, length);
+        }
     }
 
     /// Whether a part of the mapping could not be read and was replaced by zeros.

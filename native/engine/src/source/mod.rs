@@ -72,6 +72,16 @@ impl Source {
         }
     }
 
+    /// Has the system read bytes `start .. start + length` of a file while other work goes on.
+    ///
+    /// # Panics
+    /// When the bytes are not inside the source.
+    pub fn fetch(&self, start: u64, length: usize) {
+        if let Self::Stored(stored) = self {
+            stored.fetch(start, length);
+        }
+    }
+
     /// Fails when the file has become shorter than the range since it was opened. What was read before a success is
     /// what the file held; what was read before a failure must be dropped.
     ///

@@ -81,6 +81,16 @@ impl Stored {
         Ok(buffer)
     }
 
+    /// Has the system read bytes that will be asked for soon, where that is worth while.
+    pub fn fetch(&self, start: u64, length: usize) {
+        #[cfg(unix)]
+        if let Some(mapping) = &self.mapping {
+            mapping.fetch(usize::try_from(start).expect("a mapping fits the address space"), length);
+        }
+        #[cfg(not(unix))]
+        let _ = (start, length);
+    }
+
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         #[cfg(unix)]
         let outcome = std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset);

@@ -21,6 +21,11 @@ impl<'a> Combination<'a> {
         Self { terms, values: vec![0.0; PIECE], sums: Vec::new() }
     }
 
+    /// As `Reader::fetch`, for each term.
+    pub fn fetch(&self, first: u64, count: u64) {
+        self.terms.iter().for_each(|(_, _, reader)| reader.fetch(first, count));
+    }
+
     /// Little-endian f64 of elements `first .. first + count` in row-major order.
     ///
     /// # Errors

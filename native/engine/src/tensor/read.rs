@@ -49,6 +49,21 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl Reader<'_> {
+    /// Has the system read the bytes of elements `first .. first + count` while other work goes on, where they lie together.
+    ///
+    /// # Panics
+    /// When the elements are not inside the tensor.
+    pub fn fetch(&self, first: u64, count: u64) {
+        assert!(first.checked_add(count).is_some_and(|end| end <= self.count), "inside the tensor");
+        match &self.way {
+            _ if count == 0 => {}
+            Way::Walk(walk) => walk.fetch(first, count),
+            Way::Combination(combination) => combination.fetch(first, count),
+        }
+    }
+}
+
 /// A strided walk through the bytes of one source.
 #[derive(Debug)]
 struct Walk<'a> {
@@ -84,6 +99,23 @@ impl<'a> Walk<'a> {
         }
         self.gather(first, count)?;
         Ok(&self.elements)
+    }
+
+    fn fetch(&self, first: u64, count: u64) {
+        if self.run > 1 && first % self.run + count <= self.run {
+            let position = self.position(first);
+            let (start, end) = match self.tensor.blocks {
+                Some(blocks) => {
+                    let (elements, bytes) = (blocks.elements() as u64, blocks.bytes() as u64);
+                    (position / elements * bytes, (position + count).div_ceil(elements) * bytes)
+                }
+                None => {
+                    let bits = self.tensor.dtype.bits();
+                    (position * bits / 8, ((position + count) * bits).div_ceil(8))
+                }
+            };
+            self.source.fetch(start, (end - start) as usize);
+        }
     }
 
     /// Where the element at row-major position `index` is stored, in elements from the start of the source.
