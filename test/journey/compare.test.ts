@@ -52,6 +52,9 @@ describe("a comparison", () => {
     await window.inspector();
     await tuned.click({ modifiers: ["ControlOrMeta"] });
     await window.chooseOn(tuned, /^Weight Loupe: Compare Selected/);
+    // It stands beside the inspector.
+    await window.poll("two editors", async () => ((await window.page.locator(".editor-group-container").count()) === 2 ? true : undefined));
+    await window.command("View: Close Editors in Other Groups");
     const view = await compared();
     await view.getByText(/rank.16/).first().waitFor();
     await view.getByText("21 paired by name").waitFor();
@@ -72,6 +75,7 @@ describe("a comparison", () => {
     await window.compareFromExplorer("llama-40/model.safetensors", "permuted-neurons/permuted/model.safetensors");
     await (await compared()).getByText(/permut|other order|reordered/i).first().waitFor();
     // The first choice stays: another model is compared with it.
+    await window.command("View: Close Editor");
     await window.chooseInExplorer("head-sparse/tuned/model.safetensors", /^Weight Loupe: Compare with Selected/);
     const view = await compared();
     await openPair(view, "model.layers.0.self_attn.o_proj.weight");

@@ -66,16 +66,16 @@ function RuleLine({ store, rule, count }: { store: CompareStore; rule: PairingRu
     <li>
       <input type="checkbox" class="rule-switch" id={`rule-${rule.id}`} checked={rule.on} onChange={(event) => store.host.notify("switchRule", { rule: rule.id, on: event.currentTarget.checked })} />
       <label for={`rule-${rule.id}`}>{visibleText(rule.sentence)}</label>
-      <span class="number muted">{rule.on ? plural(count, "pair") : "off"}</span>
+      <span class="number muted">{!rule.on ? "off" : count > 0 ? plural(count, "pair") : "applied"}</span>
     </li>
   );
 }
 
 const COLUMNS: readonly GridColumn[] = [
   { id: "a", header: "A", title: "tensor of A", width: 220, numeric: false },
-  { id: "b", header: "B", title: "tensor of B", width: 280, numeric: false },
-  { id: "shape", header: "shape", title: "shape of what is paired", width: 110, numeric: true },
-  { id: "rule", header: "rule", title: "rule that paired them", width: 110, numeric: false },
+  { id: "b", header: "B", title: "tensor of B", width: 210, numeric: false },
+  { id: "shape", header: "shape", title: "shape of what is paired", width: 96, numeric: true },
+  { id: "rule", header: "rule", title: "rule that paired them", width: 72, numeric: false },
 ];
 
 /** Every pairing that was not by equal name. */

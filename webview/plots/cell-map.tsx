@@ -33,7 +33,7 @@ const TICKS = 16;
 /** Narrower columns are not labelled one by one. */
 const LABELLED = 26;
 const WIDEST = 64;
-const LETTER = 6.6;
+const LETTER = 7.2;
 
 export function CellMap({ rows, columns, shares, scale, text, describe, lit, onHover, onSelect, xTitle, ...frame }: CellMapProps) {
   const look = theme.value;
@@ -51,7 +51,7 @@ export function CellMap({ rows, columns, shares, scale, text, describe, lit, onH
     };
   }, []);
 
-  const left = Math.min(190, 10 + LETTER * rows.reduce((most, row) => Math.max(most, row.length), 0));
+  const left = Math.min(200, 12 + LETTER * rows.reduce((most, row) => Math.max(most, row.length), 0));
   const cell = Math.max(1, Math.min(WIDEST, (width - left - 2) / Math.max(1, columns.length)));
   const bottom = rows.length * ROW + TICKS + 4;
   const height = bottom + ROW;
