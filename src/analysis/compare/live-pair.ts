@@ -1,5 +1,6 @@
 /** Two checkpoints as they are on disk, and how their tensors belong together. */
 import type { Checkpoint, SourceOpener } from "../../checkpoint/checkpoint";
+import { dequantised } from "../../checkpoint/dequantised";
 import { comparedSides } from "../../checkpoint/pairing/adapted";
 import { readMapping } from "../../checkpoint/pairing/mapping";
 import { headsOf, type ModelFacts } from "../../checkpoint/pairing/model-facts";
@@ -174,10 +175,11 @@ export class LivePair {
 
   async #build(reread: boolean): Promise<void> {
     const { sources, open, base, onPaired } = this.options;
-    const [a, b] = [this.#a.checkpoint, this.#b.checkpoint];
+    const [storedA, storedB] = [this.#a.checkpoint, this.#b.checkpoint];
     this.#revision++;
-    if (a === null || b === null) return;
+    if (storedA === null || storedB === null) return;
     try {
+      const [a, b] = [await dequantised(storedA, sources), await dequantised(storedB, sources)];
       const sides = await comparedSides(a, b, sources, base === undefined ? undefined : await open(base));
       const facts = { a: sides.a.facts, b: sides.b.facts };
       const map = this.#map === null ? {} : { map: { ...(await readMapping(this.#map.path, sources)), swapped: this.#map.swapped } };

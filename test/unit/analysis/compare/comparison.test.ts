@@ -272,6 +272,21 @@ describe("comparison", () => {
     await assert.rejects(comparison.modeSpectrum(0, "a", 3), /There is no axis 3/);
   });
 
+  it("takes codes with scales for the values that they stand for: their difference is quantisation error", async () => {
+    const values = [0.5, -1, 0.26, 0.74];
+    const codes = Int8Array.from([2, -4, 1, 3]);
+    const header = headerOf({ "l.weight": { dtype: "I8", shape: [2, 2], bytes: 4 }, "l.weight_scale": { dtype: "F32", shape: [2, 1], bytes: 8 } });
+    const quantised = safetensorsBytes(header, Buffer.concat([Buffer.from(codes.buffer), Buffer.from(Float32Array.of(0.25, 0.25).buffer)]));
+    const comparison = compare(scratch.write("a.safetensors", model({ "l.weight": { shape: [2, 2], values } })), scratch.write("b.safetensors", quantised));
+    await comparison.analyse({ parts: ["difference"] });
+    const { pairs, onlyInB, summary } = await documentOf(comparison);
+    const error = Math.hypot(Math.fround(0.26) - 0.25, Math.fround(0.74) - 0.75);
+    const signal = Math.hypot(...values.map(Math.fround));
+    assert.deepEqual([pairs.length, onlyInB], [1, []]);
+    assert.ok(Math.abs(toNumber(pairs[0]!.sqnrDb!) - 20 * Math.log10(signal / error)) < 1e-9);
+    assert.match(summary[0]!, /^The same weights, quantised to I8 in B: SQNR /);
+  });
+
   it("finds the mode ranks of a planted Tucker tensor, and the spectra of its unfoldings", async () => {
     const [shape, ranks] = [[6, 5, 4, 3], [3, 2, 2, 2]];
     const core = noise(24, 9);
