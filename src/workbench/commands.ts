@@ -10,19 +10,21 @@ import type { InspectSession } from "./inspect-session";
 import { type Log, sentence } from "./log";
 import { relateModels, relateSelected } from "./models-command";
 import type { ModelsPanels } from "./models-panels";
+import type { SignaturePanel } from "./signature-panel";
 import { openAsHex, openAsText } from "./reveal-as";
 
 export interface CommandTargets {
   readonly editors: InspectEditorProvider;
   readonly comparisons: ComparePanels;
   readonly models: ModelsPanels;
+  readonly signatures: SignaturePanel;
   readonly engine: EngineService;
   readonly log: Log;
   readonly clearCache: () => Promise<void>;
 }
 
 /** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */
-export function registerCommands({ editors, comparisons, models, engine, log, clearCache }: CommandTargets): vscode.Disposable {
+export function registerCommands({ editors, comparisons, models, signatures, engine, log, clearCache }: CommandTargets): vscode.Disposable {
   const onActive = (act: (session: InspectSession) => unknown) => async () => {
     const { active } = editors;
     if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
@@ -46,6 +48,7 @@ export function registerCommands({ editors, comparisons, models, engine, log, cl
     compareWithSelected: (clicked) => selection.compareWith(clicked),
     relateModels: () => relateModels((base, others) => models.open(base, others)),
     relateSelected: (clicked, selected) => relateSelected((base, others) => models.open(base, others), clicked, selected),
+    signatures: () => signatures.open(),
     analyse: onActiveView((session) => session.command("analyse")),
     stopAnalysis: onActiveView((session) => session.stopAnalysis()),
     reload: onActiveView((session) => session.reload()),

@@ -11,6 +11,7 @@ import { InspectEditorProvider } from "./inspect-editor";
 import { Inspections } from "./inspections";
 import { createLog } from "./log";
 import { ModelsPanels } from "./models-panels";
+import { SignaturePanel } from "./signature-panel";
 import { ViewStates } from "./view-states";
 
 /** What other extensions, and the tests, may ask. */
@@ -39,6 +40,7 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     open: (a, b) => inspections.compare(a, b),
   });
   const models = new ModelsPanels({ ...services, inspectors: editors, compare: (a, b) => comparisons.open(a, b) });
+  const signatures = new SignaturePanel(services);
   const status = new EngineStatusItem();
   const showStatus = (): void => status.show(engine.status, engine.executable, editors.anyVisible || comparisons.anyVisible);
   const followActive = (): void => {
@@ -58,13 +60,15 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     editors,
     comparisons,
     models,
+    signatures,
     status,
-    registerCommands({ editors, comparisons, models, engine, log, clearCache: () => inspections.clear() }),
+    registerCommands({ editors, comparisons, models, signatures, engine, log, clearCache: () => inspections.clear() }),
     { dispose: engine.onStatus(showStatus) },
     editors.onActiveChanged(followActive),
     comparisons.onActiveChanged(followActive),
     engine.onReplaced(renewAll),
     vscode.workspace.onDidGrantWorkspaceTrust(renewAll),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => signatures.trusted()),
   );
   return {
     engine: () => ({ ...engine.status, executable: engine.executable }),

@@ -47,6 +47,30 @@ interface Row {
   measured: Measured;
 }
 
+/** What there is to say of models before a signature is made: `chosen` is false everywhere. */
+export type ModelsMeasured = Pick<SignatureExtract, "units" | "layers" | "findings" | "how">;
+
+/** How robust models differ from the clean one, layer by layer; two passes over all of them. @throws as `extractSignatures`. */
+export async function measureModels(models: Models, { engine, signal, onProgress }: Omit<ExtractOptions, "sources">): Promise<ModelsMeasured> {
+  const { tensors, findings } = await commonTensors(models, signal);
+  const total = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  const rows = await concurrently(tensors, CONCURRENCY, async (tensor): Promise<Row> => {
+    const measured = await measure(tensor, engine, signal);
+    onProgress?.((done += tensor.bytes), total, tensor.name);
+    return { tensor, measured };
+  });
+  if (rows.length === 0) throw new CheckpointError("unsupported", "none of its tensors can be compared with the other models", models.clean.path);
+  const units = unitsOf(models.clean);
+  const none = new Set<string>();
+  return {
+    units: units.map(({ name, tensors: names }) => ({ name, tensors: names, chosen: false })),
+    layers: inUnitOrder(rows, units).map((row) => layerOf(row, none)),
+    findings: [...findings, ...nonFiniteFindings(rows)],
+    how: howOf(rows, models.base !== null),
+  };
+}
+
 /**
  * Extracts and writes the signatures, each file whole or not at all.
  * @returns what there is to say; paths of the outputs are `targets`.

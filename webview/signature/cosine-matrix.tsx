@@ -1,0 +1,22 @@
+import { toNumber, type SignatureCompare } from "../../src/protocol/results";
+import { visibleText } from "../ui/format";
+
+/** Cosines between signatures, over the tensors that both hold. */
+export function CosineMatrix({ comparison: { cosine, how }, names }: { comparison: SignatureCompare; names: readonly string[] }) {
+  return (
+    <section>
+      <h2>How alike signatures are</h2>
+      <table class="cosines" title={`${how.method}; ${how.precision}`}>
+        <thead><tr><th scope="col">cosine</th>{names.map((name) => <th scope="col" key={name}>{visibleText(name)}</th>)}</tr></thead>
+        <tbody>
+          {cosine.map((row, i) => (
+            <tr key={names[i]}>
+              <th scope="row">{visibleText(names[i] ?? "")}</th>
+              {row.map((value, j) => <td key={j}><span class={`cosine${toNumber(value) < 0 ? " cosine-negative" : ""}`} style={{ "--share": `${Math.round(70 * Math.min(Math.abs(toNumber(value)), 1))}%` }}>{Number.isNaN(toNumber(value)) ? "–" : toNumber(value).toFixed(3)}</span></td>)}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
