@@ -10,8 +10,9 @@ export type OpenModels = (base: vscode.Uri, models: vscode.Uri[]) => void;
 export async function relateSelected(open: OpenModels, clicked: unknown, selected: unknown): Promise<void> {
   const uris = (Array.isArray(selected) ? selected : [clicked]).filter((each): each is vscode.Uri => each instanceof vscode.Uri);
   if (uris.length < 3) throw new RpcError({ code: "usage", message: "Select three or more models: a base, and those that were made from it." });
-  const others = (uri: vscode.Uri): string => uris.find((other) => other.toString() !== uri.toString())!.path;
-  const items = uris.map((uri) => ({ label: shortName(uri.path, others(uri)), description: vscode.workspace.asRelativePath(uri), uri }));
+  // As much of each path as tells it from every other.
+  const label = (uri: vscode.Uri): string => uris.filter((other) => other.path !== uri.path).map((other) => shortName(uri.path, other.path)).reduce((longest, name) => (name.length > longest.length ? name : longest), "");
+  const items = uris.map((uri) => ({ label: label(uri), description: vscode.workspace.asRelativePath(uri), uri }));
   const picked = await vscode.window.showQuickPick(items, { title: "Relate Models", placeHolder: "Which is the base: the model that the others were made from?" });
   if (picked !== undefined) open(picked.uri, uris.filter((uri) => uri !== picked.uri));
 }

@@ -9,6 +9,7 @@ import type { AnalysisProgress } from "../protocol/inspect";
 import type { ModelsHost, ModelsSubject, ModelsView, ModelsViewState } from "../protocol/models";
 import type { Relations } from "../protocol/results";
 import { connect, RpcError } from "../protocol/rpc";
+import { shortName } from "../protocol/short-name";
 import type { InspectEditorProvider } from "./inspect-editor";
 import type { Services } from "./inspect-session";
 import { saveExport } from "./save-export";
@@ -53,7 +54,7 @@ export class ModelsPanels implements vscode.WebviewPanelSerializer<ModelsViewSta
   #start(panel: vscode.WebviewPanel, subject: ModelsSubject): void {
     const { extension } = this.services;
     panel.webview.options = { enableScripts: true, localResourceRoots: pageRoots(extension) };
-    panel.title = `${subject.models.length} models of ${vscode.Uri.parse(subject.base).path.split("/").filter((part) => part !== "").at(-1) ?? "a base"}`;
+    panel.title = `${subject.models.length} models of ${shortName(vscode.Uri.parse(subject.base).path, vscode.Uri.parse(subject.models[0] ?? "").path)}`;
     panel.iconPath = { light: vscode.Uri.joinPath(extension, "media", "compare-light.svg"), dark: vscode.Uri.joinPath(extension, "media", "compare-dark.svg") };
     this.#panels.add(panel);
     const session = new ModelsSession(panel, subject, this.services);

@@ -24,7 +24,7 @@ export function PairMatrix({ id, title, how, models, values, signed = false }: {
         columns={names.map((_, i) => String(i + 1))}
         shares={cells.map((value) => (value === null ? null : signed ? (value + 1) / 2 : value))}
         scale={signed ? { low: "−1", high: "1", signed: true } : { low: "0", high: "1" }}
-        text={(cell) => { const value = cells[cell]!; return value === null ? "" : value.toFixed(2).replace(/^-/, "−"); }}
+        text={(cell) => { const value = cells[cell]!; return value === null ? "" : value.toFixed(2).replace(/^-(?=0\.00$)/, "").replace(/^-/, "−"); }}
         describe={(cell) => [
           [names[Math.floor(cell / models.length)]!, names[cell % models.length]!],
           [title.toLowerCase(), cells[cell] === null ? "not defined: nothing changed" : formatNumber(cells[cell])],
