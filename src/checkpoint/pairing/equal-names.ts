@@ -5,7 +5,7 @@ import type { Side, Sides } from "./sides";
 export function pairByName(sides: Sides): void {
   const { a, b } = sides;
   const names = b.byKey();
-  for (const i of [...a.open()]) {
+  for (const i of a.open()) {
     const j = names.get(a.keys[i]!);
     if (j === undefined || j === null || b.settled[j] === 1) continue;
     sides.join(i, j, -1);
@@ -24,7 +24,7 @@ function pairTied(sides: Sides, own: Side, other: Side, join: (own: number, othe
     for (const name of sharedWith ?? []) if (!aliases.has(name)) aliases.set(name, i);
   });
   let names: Map<string, number> | undefined;
-  for (const i of [...own.open()]) {
+  for (const i of own.open()) {
     const { name, sharedWith = [] } = own.tensors[i]!;
     const mentioned = aliases.get(name);
     if (mentioned !== undefined) join(i, mentioned, -1);

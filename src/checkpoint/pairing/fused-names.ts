@@ -40,40 +40,37 @@ export interface Leaf {
 
 const LONGEST_NAME = 1000;
 
-/** A layer's own name and its surroundings; undefined for what is no weight or bias of one. */
-function leafOf(key: string): Leaf | undefined {
+/** A layer's own name, which must be `known`, and its surroundings; undefined for what is no weight or bias of one. */
+function leafOf(key: string, known: (name: string) => boolean): Leaf | undefined {
   if (key.length > LONGEST_NAME) return undefined;
-  const path = key.split(".");
+  let end = key.length;
   let parameter = "weight";
-  const last = path.at(-1)!;
-  if (last === "weight" || last === "bias") {
-    parameter = last;
-    path.pop();
-  } else {
+  for (const last of ["weight", "bias"]) {
     // torch's MultiheadAttention names parameters without a module of their own.
-    const match = /^(.+)_(weight|bias)$/.exec(last);
-    if (match !== null) {
-      path[path.length - 1] = match[1]!;
-      parameter = match[2]!;
-    }
+    if (!key.endsWith(`.${last}`) && !key.endsWith(`_${last}`)) continue;
+    end -= last.length + 1;
+    parameter = last;
   }
-  const name = path.pop();
-  if (name === undefined || name === "") return undefined;
-  const inner = path.at(-1);
-  if (inner !== undefined) path[path.length - 1] = places.get(inner) ?? inner;
-  return { place: path.join("."), name, parameter };
+  const start = key.lastIndexOf(".", end - 1) + 1;
+  const name = key.slice(start, end);
+  if (end <= start || !known(name)) return undefined;
+  const outer = key.lastIndexOf(".", start - 2) + 1;
+  const inner = key.slice(outer, Math.max(start - 1, outer));
+  return { place: key.slice(0, outer) + (places.get(inner) ?? inner), name, parameter };
 }
 
 /** Of a fused layer's tensor: the key that its parts' tensors have too, and what it holds. */
 export function fusedLayer(key: string): { group: string; kind: FusedKind; name: string } | undefined {
-  const leaf = leafOf(key);
-  const kind = leaf === undefined ? undefined : fused.get(leaf.name);
-  return leaf === undefined || kind === undefined ? undefined : { group: groupOf(kind, leaf), kind, name: leaf.name };
+  const leaf = leafOf(key, (name) => fused.has(name));
+  if (leaf === undefined) return undefined;
+  const kind = fused.get(leaf.name)!;
+  return { group: groupOf(kind, leaf), kind, name: leaf.name };
 }
 
 /** Of a part's tensor: the groups that it may belong to, as which part. */
 export function partLayers(key: string): { group: string; part: Part }[] {
-  const leaf = leafOf(key);
+  // Up is w2 only beside a w1 of SwiGLU layers.
+  const leaf = leafOf(key, (name) => split.has(name) || name === "w2");
   if (leaf === undefined) return [];
   const found: { group: string; part: Part }[] = [];
   const part = split.get(leaf.name);

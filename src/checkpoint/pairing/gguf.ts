@@ -3,6 +3,7 @@ import type { Checkpoint, Tensor } from "../checkpoint";
 import { ggufNames, type Translation } from "./gguf-names";
 import type { Layout } from "./layout";
 import { headsOf, type ModelFacts } from "./model-facts";
+import { pairQkvOrders } from "./qkv-order";
 import { comparable, type Side, type Sides } from "./sides";
 
 /** Architectures whose converters bring the rows of q and k from Hugging Face's order of rotary pairs into that of Meta's models. */
@@ -24,6 +25,7 @@ export function pairWithGguf(sides: Sides, a: ModelFacts, b: ModelFacts): void {
   nameFused(gguf);
   translate(other, gguf);
   applyConventions(sides, gguf, other, models);
+  pairQkvOrders(sides, gguf, other, models);
   sides.joinEqualKeys(() => sides.rule("gguf", SENTENCE));
 }
 
@@ -41,7 +43,7 @@ function nameFused(gguf: Side): void {
     if (!key.endsWith(".ffn_up.weight") || names.has(key.replace(".ffn_up.", ".ffn_gate."))) continue;
     const down = names.get(key.replace(".ffn_up.", ".ffn_down."));
     const [rows = 0] = gguf.tensors[i]!.shape;
-    if (down !== undefined && down !== null && gguf.tensors[down]!.shape[1]! * 2 === rows) gguf.keys[i] = key.replace(".ffn_up.", ".ffn_gate_up.");
+    if (down !== undefined && down !== null && gguf.tensors[down]!.shape[1]! * 2 === rows) gguf.rename(i, key.replace(".ffn_up.", ".ffn_gate_up."));
   }
 }
 
@@ -71,10 +73,10 @@ function translate(other: Side, gguf: Side): void {
     if (before !== undefined) {
       const fitting = (i: number): boolean => partner !== undefined && partner !== null && comparable(other.tensors[i]!.shape, gguf.tensors[partner]!.shape);
       if (translation.layer !== null || Number(fitting(before)) >= Number(fitting(tensor))) continue;
-      other.keys[before] = other.tensors[before]!.name;
+      other.rename(before, other.tensors[before]!.name);
     }
     taken.set(key, tensor);
-    other.keys[tensor] = key;
+    other.rename(tensor, key);
   }
 }
 

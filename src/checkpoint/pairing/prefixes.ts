@@ -100,7 +100,7 @@ function apply(sides: Sides, exchange: Exchange): void {
   const [side, from, to] = exchange.b === "" ? [a, exchange.a, ""] : [b, exchange.b, exchange.a];
   for (const i of side.open()) {
     const key = side.keys[i]!;
-    if (key.startsWith(from) && key !== from) side.keys[i] = to + key.slice(from.length);
+    if (key.startsWith(from) && key !== from) side.rename(i, to + key.slice(from.length));
   }
 }
 
@@ -185,7 +185,7 @@ const LATER_LAYER = /(?:^|[._/])0*[1-9]\d*(?:[._/]|$)/;
  * none, evenly spread ones.
  */
 function voters(side: Side): number[] {
-  const open = [...side.open()].filter((i) => side.keys[i]!.length <= LONGEST_NAME);
+  const open = side.open().filter((i) => side.keys[i]!.length <= LONGEST_NAME);
   const first = open.length <= MOST_VOTERS ? open : open.filter((i) => !LATER_LAYER.test(side.keys[i]!));
   const all = first.length > 0 ? first : open;
   const step = Math.ceil(all.length / MOST_VOTERS);

@@ -1,7 +1,7 @@
 /** The two sides while they are being paired: what each tensor is called by now, and what is still without a partner. */
 import type { Checkpoint, Tensor } from "../checkpoint";
 import { laidOutShape, type Layout } from "./layout";
-import type { Alternative, AppliedRule, TensorPair } from "./pairing";
+import type { Alternative, AppliedRule, PairSide, TensorPair } from "./pairing";
 
 /** One model. */
 export class Side {
@@ -11,6 +11,7 @@ export class Side {
   /** Tensors that have a partner or are settled otherwise. */
   readonly settled: Uint8Array;
   left: number;
+  #byKey: { left: number; found: Map<string, number | null> } | undefined;
   /** How tensors are stored here that the other side stores otherwise; added to the layout of every pair. */
   readonly conventions = new Map<number, Layout>();
   /** Why a tensor cannot be compared with one of the other side. */
@@ -30,8 +31,15 @@ export class Side {
   }
 
   /** Indices of the tensors without a partner, in file order. */
-  *open(): Generator<number> {
-    for (let i = 0; i < this.settled.length; i++) if (this.settled[i] === 0) yield i;
+  open(): number[] {
+    const found: number[] = [];
+    for (let i = 0; i < this.settled.length; i++) if (this.settled[i] === 0) found.push(i);
+    return found;
+  }
+
+  rename(tensor: number, key: string): void {
+    this.keys[tensor] = key;
+    this.#byKey = undefined;
   }
 
   /** `layout` with what is the convention for the tensor. */
@@ -46,12 +54,17 @@ export class Side {
   }
 
   /** The open tensors by key; null where two have the same. */
-  byKey(): Map<string, number | null> {
+  byKey(): ReadonlyMap<string, number | null> {
+    if (this.#byKey?.left === this.left) return this.#byKey.found;
     const found = new Map<string, number | null>();
+    let before = 0;
     for (const i of this.open()) {
-      const key = this.keys[i]!;
-      found.set(key, found.has(key) ? null : i);
+      found.set(this.keys[i]!, i);
+      // The size stays when the key was there.
+      if (found.size === before) found.set(this.keys[i]!, null);
+      else before++;
     }
+    this.#byKey = { left: this.left, found };
     return found;
   }
 }
@@ -108,9 +121,16 @@ export class Sides {
   joinEqualKeys(rule: () => number): void {
     const names = this.b.byKey();
     let index: number | undefined;
-    for (const [key, i] of this.a.byKey()) {
-      const j = names.get(key);
-      if (i === null || j === null || j === undefined) continue;
+    const taken = new Set<number>();
+    const own = this.a.open();
+    const doubled = new Set<number>();
+    for (const i of own) {
+      const j = names.get(this.a.keys[i]!);
+      if (typeof j === "number") (taken.has(j) ? doubled : taken).add(j);
+    }
+    for (const i of own) {
+      const j = names.get(this.a.keys[i]!);
+      if (typeof j !== "number" || doubled.has(j)) continue;
       index ??= rule();
       this.join(i, j, index);
     }
@@ -118,9 +138,8 @@ export class Sides {
 
   /** Pairs two tensors, or lists them as reshaped when their shapes do not fit; both are settled. */
   join(a: number, b: number, rule: number, layoutA?: Layout, layoutB?: Layout): void {
-    const shapeA = laidOutShape(this.a.tensors[a]!.shape, this.a.laidOut(a, layoutA));
-    const shapeB = laidOutShape(this.b.tensors[b]!.shape, this.b.laidOut(b, layoutB));
-    if (comparable(shapeA, shapeB)) this.pair(a, b, rule, layoutA, layoutB);
+    const [x, y] = [this.a.tensors[a]!.shape, this.b.tensors[b]!.shape];
+    if (comparable(laidOutShape(x, this.a.laidOut(a, layoutA)), laidOutShape(y, this.b.laidOut(b, layoutB)))) this.pair(a, b, rule, layoutA, layoutB);
     else this.reshaped.push([a, b]);
     this.a.settle(a);
     this.b.settle(b);
@@ -146,15 +165,16 @@ export class Sides {
   /** Adds a pair of equally many elements; settles neither. */
   pair(a: number, b: number, rule: number, layoutA?: Layout, layoutB?: Layout): void {
     const [x, y] = [this.a.tensors[a]!, this.b.tensors[b]!];
-    const described = this.described(a, b, layoutA, layoutB);
+    const retyped = x.dtype !== y.dtype;
     const why = unreadable(x) ?? unreadable(y) ?? this.a.refusals.get(a) ?? this.b.refusals.get(b);
-    this.pairs.push({
-      ...described,
-      rule,
-      retyped: x.dtype !== y.dtype,
-      ...(why === undefined ? {} : { unreadable: why }),
-      ...(why === undefined && sameBytes(x, y) && sameLayout(described.a.layout, described.b.layout) ? { same: true } : {}),
-    });
+    const plain = layoutA === undefined && layoutB === undefined && this.a.conventions.size + this.b.conventions.size === 0;
+    // Half a million pairs are made here: no object more than it takes.
+    const own: PairSide = { tensor: a };
+    const { a: sideA, b: sideB, shape } = plain ? { a: own, b: a === b ? own : { tensor: b }, shape: x.shape } : this.described(a, b, layoutA, layoutB);
+    const pair: TensorPair = { a: sideA, b: sideB, shape, rule, retyped };
+    if (why !== undefined) pair.unreadable = why;
+    else if (sameBytes(x, y) && (plain || sameLayout(sideA.layout, sideB.layout))) pair.same = true;
+    this.pairs.push(pair);
     if (rule >= 0) this.rules[rule]!.pairs++;
   }
 }
@@ -168,8 +188,19 @@ function unreadable({ expression, load, unreadable: why }: Tensor): string | und
 function sameBytes(a: Tensor, b: Tensor): boolean {
   if (a === b) return true;
   const [x, y] = [a.expression, b.expression];
-  if (x === null || y === null || (x.kind !== "range" && x.kind !== "blocks") || x.kind !== y.kind || x.offset !== y.offset || x.bytes !== y.bytes || x.file !== y.file) return false;
-  return JSON.stringify(x) === JSON.stringify(y);
+  if (x === null || y === null) return false;
+  if (x.kind === "range") return y.kind === "range" && sameRange(x, y) && x.dtype === y.dtype && x.order === y.order;
+  return x.kind === "blocks" && y.kind === "blocks" && sameRange(x, y) && x.type === y.type;
+}
+
+interface Range {
+  file: string;
+  offset: number;
+  bytes: number;
+  shape: number[];
+}
+function sameRange(a: Range, b: Range): boolean {
+  return a.offset === b.offset && a.bytes === b.bytes && a.file === b.file && sameShape(a.shape, b.shape);
 }
 
 function sameLayout(a: Layout | undefined, b: Layout | undefined): boolean {

@@ -13,7 +13,7 @@ export function leaveOutWrappers(sides: Sides): void {
     const id = `wrapper:${wrapper}`;
     const rule = sides.rule(id, `The module ${JSON.stringify(wrapper)}, which wraps others, is left out of names`);
     if (sides.isOff(id)) continue;
-    for (const [i, side] of [sides.a, sides.b].entries()) for (const [tensor, key] of changed[i]!) side.keys[tensor] = key;
+    for (const [i, side] of [sides.a, sides.b].entries()) for (const [tensor, key] of changed[i]!) side.rename(tensor, key);
     sides.joinEqualKeys(() => rule);
   }
 }
