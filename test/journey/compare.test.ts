@@ -81,7 +81,7 @@ describe("a comparison", () => {
     await openPair(view, "model.layers.0.self_attn.o_proj.weight");
     // Planted: heads 1 and 3 of five.
     await view.getByText(/heads 1\D+3 of 5 changed/i).first().waitFor();
-    await view.getByRole("figure", { name: /^Change of .* by head/ }).getByText("2 of 5 heads changed").waitFor();
+    await view.getByRole("figure", { name: /^Change of .* by head/ }).getByText("2 of 5 heads changed", { exact: true }).waitFor();
     await window.screenshot("compare-heads");
     assert.deepEqual(window.refusals(), []);
   });
