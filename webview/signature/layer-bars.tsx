@@ -9,6 +9,9 @@ type Measured = NonNullable<SignatureSnapshot["measured"]>;
 type Measure = "norm" | "relative" | "relativeToUpdate";
 const MEASURES: readonly [Measure, string][] = [["norm", "‖robust − clean‖"], ["relative", "‖robust − clean‖ / ‖clean‖"], ["relativeToUpdate", "‖robust − clean‖ / ‖clean − base‖"]];
 
+/** Height of a layer's row in pixels, as the style sheet has it. */
+const ROW = 24;
+
 export function LayerBars({ store, measured: { units, layers }, models }: { store: SignatureStore; measured: Measured; models: SignatureModels }) {
   const measure = store.pageState<Measure>("measure", "norm");
   const body = useRef<HTMLTableSectionElement>(null);
@@ -48,7 +51,7 @@ export function LayerBars({ store, measured: { units, layers }, models }: { stor
           {units.map(({ name, tensors }, row) => (
             <tr key={name} class={row < chosen ? "patched" : ""}>
               <td class="bracket">
-                {row === chosen - 1 && <span class="bracket-handle" role="slider" tabIndex={0} aria-label="Layers to patch" aria-valuemin={1} aria-valuemax={units.length} aria-valuenow={chosen} aria-valuetext={`first ${chosen} of ${units.length} layers`} title="Drag to choose the first layers" onPointerDown={drag} onKeyDown={(event) => { const act = keys[event.key]; if (act !== undefined) { act(); event.preventDefault(); event.stopPropagation(); } }} />}
+                {row === 0 && <span class="bracket-handle" style={{ top: `${chosen * ROW - 4}px` }} role="slider" tabIndex={0} aria-label="Layers to patch" aria-valuemin={1} aria-valuemax={units.length} aria-valuenow={chosen} aria-valuetext={`first ${chosen} of ${units.length} layers`} title="Drag to choose the first layers" onPointerDown={drag} onKeyDown={(event) => { const act = keys[event.key]; if (act !== undefined) { act(); event.preventDefault(); event.stopPropagation(); } }} />}
               </td>
               <th scope="row" title={visibleText(tensors.join("\n"))}>{visibleText(name)}</th>
               {values[row]!.map((value, i) => <td key={i}><span class="bar-cell"><span class="bar" style={{ width: `${(100 * (Number.isFinite(value) ? value : 0)) / most}%` }} /></span><span class="bar-value">{formatNumber(value)}</span></td>)}

@@ -11,7 +11,7 @@ export function SizeBars({ signatures }: { signatures: readonly SignatureEntry[]
           {signatures.map(({ path, name, bytes, fullCopyBytes }) => (
             <tr key={path}>
               <th scope="row">{visibleText(name)}</th>
-              <td title={`${formatInteger(bytes)} of ${formatInteger(fullCopyBytes)} bytes`}><span class="bar-cell bar-whole"><span class="bar" style={{ width: `${Math.min(100, (100 * bytes) / fullCopyBytes)}%` }} /></span><span class="bar-value">{formatBytes(bytes)} · {(fullCopyBytes / bytes).toPrecision(3)} × smaller</span></td>
+              <td title={`${formatInteger(bytes)} of ${formatInteger(fullCopyBytes)} bytes`}><span class="bar-cell bar-whole"><span class="bar" style={{ width: `${Math.min(100, (100 * bytes) / fullCopyBytes)}%` }} /></span><span class="bar-value">{formatBytes(bytes)} · {((100 * bytes) / fullCopyBytes).toPrecision(3)} %</span></td>
             </tr>
           ))}
         </tbody>

@@ -84,7 +84,7 @@ function report({ signatures, units, layers, projected, quantised, findings, how
   const chosen = units.filter((unit) => unit.chosen).map(({ name }) => name);
   const heading = signatures.map(
     ({ path: file, tensors, parameters, bytes: size, fullCopyBytes }) =>
-      `${style.bold(printable(file))}  ${tensors} ${tensors === 1 ? "tensor" : "tensors"} · ${count(parameters)} parameters · ${bytes(size)}, ${(fullCopyBytes / size).toPrecision(3)} × smaller than the model${quantised === null ? "" : ` · ${quantised.scheme}, ${quantised.levels} levels`}`,
+      `${style.bold(printable(file))}  ${tensors} ${tensors === 1 ? "tensor" : "tensors"} · ${count(parameters)} parameters · ${bytes(size)}, ${((100 * size) / fullCopyBytes).toPrecision(3)} % of the model${quantised === null ? "" : ` · ${quantised.scheme}, ${quantised.levels} levels`}`,
   );
   const facts = [`  patched: ${chosen.map(printable).join(", ")} (${chosen.length} of ${units.length} layers)`, ...(projected ? [] : ["  unprojected: robust − clean, as no base is given"])];
   const columns = [left("tensor"), left("shape"), ...signatures.flatMap(({ robust }, i) => [...(i === 0 ? [] : [left("")]), right(`‖Δ‖ ${signatures.length === 1 ? "" : printable(path.basename(robust).replace(/\.\w+$/, ""))}`.trim()), right("/‖clean‖"), ...(projected ? [right("/‖update‖"), right("removed")] : [])])];
