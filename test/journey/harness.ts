@@ -128,6 +128,8 @@ export class Window {
       } catch (error) {
         // In a window just opened the extension's menu entries, or whether the folder is trusted, may not be known yet.
         if (attempt === 4) throw error;
+        // Opened before the extension was there it would go on not knowing its commands.
+        await this.page.keyboard.press("Escape");
         await this.page.keyboard.press("Escape");
         await this.page.waitForTimeout(500);
       }
