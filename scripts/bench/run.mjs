@@ -78,6 +78,8 @@ function structure(result) {
     row("read the structure of 1,000 tensors", result.thousand, null),
     row("… of a sparse 100 GB file", result.huge, null),
     row("… of 500,000 tensors, as the view gets it", result.many, 2000),
+    row("pair two models of the shape of Llama 2 7B, from their headers", result.pairOfLlamas, 500),
+    row("… of 500,000 tensors each", result.pairOfMany, 3000),
   ];
 }
 

@@ -35,15 +35,21 @@ export class Workspace {
       [`model.layers.${i}.self_attn.o_proj.weight`, [width, width]],
       [`model.layers.${i}.input_layernorm.weight`, [width]],
     ]).flat();
-    const { header, bytes } = layOut(tensors, "BF16", 2);
-    const handle = await open(this.path(file), "w");
-    try {
-      await handle.write(header);
-      await handle.truncate(header.length + bytes);
-    } finally {
-      await handle.close();
-    }
-    return header.length + bytes;
+    return this.#hole(file, tensors, "BF16");
+  }
+
+  /** The tensors of Llama 2 7B, whose data is one hole. */
+  async llama(file: string): Promise<number> {
+    const [width, inner, vocabulary] = [4096, 11_008, 32_000];
+    const layers = Array.from({ length: 32 }, (_, i): [string, number[]][] => [
+      ...["q", "k", "v", "o"].map((kind): [string, number[]] => [`model.layers.${i}.self_attn.${kind}_proj.weight`, [width, width]]),
+      [`model.layers.${i}.mlp.gate_proj.weight`, [inner, width]],
+      [`model.layers.${i}.mlp.up_proj.weight`, [inner, width]],
+      [`model.layers.${i}.mlp.down_proj.weight`, [width, inner]],
+      [`model.layers.${i}.input_layernorm.weight`, [width]],
+      [`model.layers.${i}.post_attention_layernorm.weight`, [width]],
+    ]).flat();
+    return this.#hole(file, [["model.embed_tokens.weight", [vocabulary, width]], ...layers, ["model.norm.weight", [width]], ["lm_head.weight", [vocabulary, width]]], "BF16");
   }
 
   /** A mixture-of-experts model of `count` one-element tensors. */
@@ -56,7 +62,12 @@ export class Workspace {
         for (const kind of kinds) if (names.length < count) names.push([`model.layers.${i}.mlp.experts.${expert}.${kind}.weight`, [1]]);
       }
     }
-    const { header, bytes } = layOut(names, "F16", 2);
+    await this.#hole(file, names, "F16");
+  }
+
+  /** @returns the file's size in bytes, of which only the header takes space on disk. */
+  async #hole(file: string, tensors: [string, number[]][], dtype: "BF16" | "F16"): Promise<number> {
+    const { header, bytes } = layOut(tensors, dtype, 2);
     const handle = await open(this.path(file), "w");
     try {
       await handle.write(header);
@@ -64,6 +75,7 @@ export class Workspace {
     } finally {
       await handle.close();
     }
+    return header.length + bytes;
   }
 }
 
