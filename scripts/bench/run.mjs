@@ -94,6 +94,7 @@ function windows(result) {
   return [
     row("click → 1,000 tensors on screen, warm window", result.thousand, 300),
     row("click → 500,000 tensors on screen, warm window", result.many, 2000),
+    row("click → two models of the shape of Llama 2 7B paired on screen, warm window", result.pairs, 500),
   ];
 }
 

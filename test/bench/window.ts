@@ -1,6 +1,6 @@
 /**
  * From the click to the structure on screen: a 1,000-tensor file in a window where another checkpoint was already
- * opened, and a 500,000-tensor one. Prints one JSON object, milliseconds (medians).
+ * opened, a 500,000-tensor one, and two models of the shape of Llama 2 7B compared. Prints one JSON object, milliseconds (medians).
  */
 import { rmSync } from "node:fs";
 import { TestHost, type Window } from "../journey/harness";
@@ -22,6 +22,17 @@ async function open(window: Window, file: string, fact: RegExp): Promise<number>
   return elapsed;
 }
 
+/** Compares two files from the Explorer and waits until the page says how they are paired. */
+async function compare(window: Window, a: string, b: string, fact: RegExp): Promise<number> {
+  const begun = await window.compareFromExplorer(a, b);
+  const view = window.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");
+  await view.getByText(fact).first().waitFor({ timeout: 60_000 });
+  const elapsed = performance.now() - begun;
+  await window.command("View: Close All Editors");
+  await window.page.waitForTimeout(500);
+  return elapsed;
+}
+
 function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
@@ -30,6 +41,8 @@ async function main(): Promise<void> {
   const workspace = new Workspace("tiny-llama");
   await workspace.sparse("thousand.safetensors", 500, 64);
   await workspace.manyTensors("many.safetensors", 500_000);
+  await workspace.llama("a.safetensors");
+  await workspace.llama("b.safetensors");
   const host = await TestHost.start();
   try {
     const window = await host.open({ folder: workspace.folder });
@@ -37,7 +50,9 @@ async function main(): Promise<void> {
     const thousand: number[] = [];
     for (let i = 0; i < 5; i++) thousand.push(await open(window, "thousand.safetensors", /500 layers/));
     const many = [await open(window, "many.safetensors", /500 k parameters/)];
-    console.log(JSON.stringify({ thousand: median(thousand), many: median(many) }));
+    const pairs: number[] = [];
+    for (let i = 0; i < 5; i++) pairs.push(await compare(window, "a.safetensors", "b.safetensors", /291 paired by name/));
+    console.log(JSON.stringify({ thousand: median(thousand), many: median(many), pairs: median(pairs) }));
   } finally {
     await host.stop();
     workspace.remove();

@@ -111,13 +111,16 @@ export class Window {
     await (await this.explorerItem(file)).dblclick();
   }
 
-  /** Right-clicks a file and chooses a command by its title. */
-  async chooseInExplorer(file: string, title: string | RegExp): Promise<void> {
-    await this.chooseOn(await this.explorerItem(file), title);
+  /** Right-clicks a file and chooses a command by its title. @returns as `chooseOn`. */
+  async chooseInExplorer(file: string, title: string | RegExp): Promise<number> {
+    return this.chooseOn(await this.explorerItem(file), title);
   }
 
-  /** Right-clicks a row of the Explorer and chooses a command by its title; what is selected beside it stays so. */
-  async chooseOn(row: Locator, title: string | RegExp): Promise<void> {
+  /**
+   * Right-clicks a row of the Explorer and chooses a command by its title; what is selected beside it stays so.
+   * @returns when the command was clicked, as `performance.now()` counts.
+   */
+  async chooseOn(row: Locator, title: string | RegExp): Promise<number> {
     const item = this.page.getByRole("menuitem", { name: title });
     for (let attempt = 1; ; attempt++) {
       await row.click({ button: "right" });
@@ -137,8 +140,10 @@ export class Window {
     // The menu ignores a release that follows its opening too closely.
     await item.hover();
     await this.page.waitForTimeout(300);
+    const clicked = performance.now();
     await item.click();
     await item.waitFor({ state: "hidden" });
+    return clicked;
   }
 
   /** Right-click → "Weight Loupe: Inspect Checkpoint". */
@@ -146,10 +151,10 @@ export class Window {
     await this.chooseInExplorer(file, /Inspect Checkpoint/);
   }
 
-  /** Selects A for comparison, then compares B with it. Both relative to the window's folder. */
-  async compareFromExplorer(a: string, b: string): Promise<void> {
+  /** Selects A for comparison, then compares B with it. Both relative to the window's folder. @returns as `chooseOn`. */
+  async compareFromExplorer(a: string, b: string): Promise<number> {
     await this.chooseInExplorer(a, /^Weight Loupe: Select for Compare/);
-    await this.chooseInExplorer(b, /^Weight Loupe: Compare with Selected/);
+    return this.chooseInExplorer(b, /^Weight Loupe: Compare with Selected/);
   }
 
   /** Runs a command of the palette by its whole title. */
