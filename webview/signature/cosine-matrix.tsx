@@ -1,11 +1,18 @@
 import { toNumber, type SignatureCompare } from "../../src/protocol/results";
+import { TableSection } from "../frame/table-section";
 import { visibleText } from "../ui/format";
+import type { SignatureStore } from "./store";
 
 /** Cosines between signatures, over the tensors that both hold. */
-export function CosineMatrix({ comparison: { cosine, how }, names }: { comparison: SignatureCompare; names: readonly string[] }) {
+export function CosineMatrix({ store, comparison: { cosine, how }, names }: { store: SignatureStore; comparison: SignatureCompare; names: readonly string[] }) {
   return (
-    <section>
-      <h2>How alike signatures are</h2>
+    <TableSection
+      view={store}
+      id="cosines"
+      title="How alike signatures are"
+      how={`${how.method} · ${how.precision}`}
+      table={() => [{ name: "cosine", values: [...names] }, ...names.map((name, j) => ({ name, values: cosine.map((row) => toNumber(row[j]!)) }))]}
+    >
       <table class="cosines" title={`${how.method}; ${how.precision}`}>
         <thead><tr><th scope="col">cosine</th>{names.map((name) => <th scope="col" key={name}>{visibleText(name)}</th>)}</tr></thead>
         <tbody>
@@ -17,6 +24,6 @@ export function CosineMatrix({ comparison: { cosine, how }, names }: { compariso
           ))}
         </tbody>
       </table>
-    </section>
+    </TableSection>
   );
 }

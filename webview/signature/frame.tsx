@@ -1,5 +1,7 @@
 /** Signatures in the frame of all views: wells and signatures on the left, layers, likeness and sizes on the right. */
 import { useMemo } from "preact/hooks";
+import type { SignatureSnapshot } from "../../src/protocol/signature";
+import { writeReport } from "../frame/report";
 import { PANEL, Shell } from "../frame/shell";
 import { Banner, EngineBanner, LoadingState } from "../frame/states";
 import { TitleLine } from "../frame/title-line";
@@ -33,8 +35,8 @@ export function Frame({ store }: { store: SignatureStore }) {
           icon="shield"
           heading={<h1>Robust Weight Signatures</h1>}
           summary={[{ text: `${signatures.length} ${signatures.length === 1 ? "signature" : "signatures"}`, title: "Signatures made or added" }]}
-          actions={<IconButton icon="export" label="Save all numbers as JSON" onClick={exportJson} />}
-          menu={[{ label: "Show log", run: () => store.showLog() }, { label: "Restart engine", run: () => store.restartEngine() }, { label: "Keyboard shortcuts", key: "?", separated: true, run: showHelp }]}
+          actions={<IconButton icon="export" label="Export this page as a report" onClick={() => report(store, snapshot)} />}
+          menu={[{ label: "Save all numbers as JSON", run: exportJson }, { label: "Show log", separated: true, run: () => store.showLog() }, { label: "Restart engine", run: () => store.restartEngine() }, { label: "Keyboard shortcuts", key: "?", separated: true, run: showHelp }]}
         />
       )}
       tabs={[{ id: "signatures", label: "Signatures" }]}
@@ -55,10 +57,29 @@ export function Frame({ store }: { store: SignatureStore }) {
         <section class="detail page" id={PANEL} role="tabpanel" data-region="detail" tabIndex={0}>
           {measured !== null && <LayerBars store={store} measured={measured} models={models} />}
           {measured === null && <p class="signature-empty">{ready ? (problem === null ? "Measuring the models …" : "") : "Put a clean model and at least one robust model into the wells; the base they were fine-tuned from makes signatures orthogonal to clean fine-tuning."}</p>}
-          {comparison !== null && signatures.length > 1 && <CosineMatrix comparison={comparison} names={signatures.map(({ name }) => name)} />}
-          {signatures.length > 0 && <SizeBars signatures={signatures} />}
+          {comparison !== null && signatures.length > 1 && <CosineMatrix store={store} comparison={comparison} names={signatures.map(({ name }) => name)} />}
+          {signatures.length > 0 && <SizeBars store={store} signatures={signatures} />}
         </section>
       } />
     </Shell>
+  );
+}
+
+/** Asks where to save the page as one HTML file, and says what came of it. */
+function report(store: SignatureStore, { models, measured, signatures }: SignatureSnapshot): void {
+  const { base, clean, robust } = models;
+  const given = (role: string, path: string | null): string[] => (path === null ? [] : [`${role}: ${path}`]);
+  writeReport(store.files, {
+    name: "signatures",
+    subject: "robust weight signatures",
+    paths: [...given("base", base), ...given("clean", clean), ...robust.map((path) => `robust: ${path}`)],
+    facts: [
+      ...(measured === null ? [] : [["computed", `${measured.how.method} · ${measured.how.precision} · ${measured.how.backend}`] as const]),
+      ...signatures.map(({ name, path, quantised }) => [name, quantised === null ? path : `${path} (${quantised})`] as const),
+    ],
+    sentences: measured?.findings.map(({ message }) => message) ?? [],
+  }).then(
+    (path) => { if (path !== null) store.say(`Saved ${path}.`); },
+    (failure: unknown) => store.say(failure instanceof Error ? failure.message : String(failure), true),
   );
 }

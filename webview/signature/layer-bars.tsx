@@ -2,6 +2,7 @@
 import { useRef } from "preact/hooks";
 import { toNumber } from "../../src/protocol/results";
 import type { SignatureModels, SignatureSnapshot } from "../../src/protocol/signature";
+import { TableSection } from "../frame/table-section";
 import { formatNumber, visibleText } from "../ui/format";
 import type { SignatureStore } from "./store";
 
@@ -12,7 +13,10 @@ const MEASURES: readonly [Measure, string][] = [["norm", "‖robust − clean‖
 /** Height of a layer's row in pixels, as the style sheet has it. */
 const ROW = 24;
 
-export function LayerBars({ store, measured: { units, layers }, models }: { store: SignatureStore; measured: Measured; models: SignatureModels }) {
+/** The last part of a path, without its extension. */
+const shortName = (file: string): string => file.split(/[\\/]/).at(-1)!.replace(/\.[^.]+$/, "");
+
+export function LayerBars({ store, measured: { units, layers, how }, models }: { store: SignatureStore; measured: Measured; models: SignatureModels }) {
   const measure = store.pageState<Measure>("measure", "norm");
   const body = useRef<HTMLTableSectionElement>(null);
   const chosen = Math.min(Math.max(store.layers.value, 1), units.length);
@@ -38,15 +42,20 @@ export function LayerBars({ store, measured: { units, layers }, models }: { stor
   };
   const keys: Record<string, () => void> = { ArrowLeft: () => choose(chosen - 1), ArrowUp: () => choose(chosen - 1), ArrowRight: () => choose(chosen + 1), ArrowDown: () => choose(chosen + 1), Home: () => choose(1), End: () => choose(units.length) };
   return (
-    <section>
-      <header class="signature-heading">
-        <h2>Differences by layer</h2>
+    <TableSection
+      view={store}
+      id="differences-by-layer"
+      title="Differences by layer"
+      how={`${how.method} · ${how.precision} · ${how.backend}`}
+      table={() => [{ name: "layer", values: units.map(({ name }) => name) }, ...models.robust.map((file, i) => ({ name: `${MEASURES.find(([key]) => key === measure.peek())![1]}: ${shortName(file)}`, values: values.map((row) => row[i]!) }))]}
+      tools={(
         <select class="select" aria-label="Measure" value={measure.value} onChange={(event) => { measure.value = event.currentTarget.value as Measure; }}>
           {MEASURES.filter(([key]) => models.base !== null || key !== "relativeToUpdate").map(([key, label]) => <option key={key} value={key}>{label}</option>)}
         </select>
-      </header>
+      )}
+    >
       <table class="layer-bars">
-        <thead><tr><th scope="col" aria-label="patched" /><th scope="col">layer</th>{models.robust.map((file) => <th scope="col" key={file}>{visibleText(file.split(/[\\/]/).at(-1)!.replace(/\.[^.]+$/, ""))}</th>)}</tr></thead>
+        <thead><tr><th scope="col" aria-label="patched" /><th scope="col">layer</th>{models.robust.map((file) => <th scope="col" key={file}>{visibleText(shortName(file))}</th>)}</tr></thead>
         <tbody ref={body}>
           {units.map(({ name, tensors }, row) => (
             <tr key={name} class={row < chosen ? "patched" : ""}>
@@ -60,6 +69,6 @@ export function LayerBars({ store, measured: { units, layers }, models }: { stor
         </tbody>
       </table>
       <p class="signature-note">Signatures patch the first {chosen} of {units.length} layers, in forward order as the names tell it.</p>
-    </section>
+    </TableSection>
   );
 }

@@ -1,11 +1,17 @@
 import type { SignatureEntry } from "../../src/protocol/signature";
+import { TableSection } from "../frame/table-section";
 import { formatBytes, formatInteger, visibleText } from "../ui/format";
+import type { SignatureStore } from "./store";
 
 /** Each signature's size against that of a full copy of the robust model. */
-export function SizeBars({ signatures }: { signatures: readonly SignatureEntry[] }) {
+export function SizeBars({ store, signatures }: { store: SignatureStore; signatures: readonly SignatureEntry[] }) {
   return (
-    <section>
-      <h2>Size against a full copy</h2>
+    <TableSection
+      view={store}
+      id="sizes"
+      title="Size against a full copy"
+      table={() => [{ name: "signature", values: signatures.map(({ name }) => name) }, { name: "bytes", values: signatures.map(({ bytes }) => bytes) }, { name: "bytes of a full copy", values: signatures.map(({ fullCopyBytes }) => fullCopyBytes) }]}
+    >
       <table class="layer-bars">
         <tbody>
           {signatures.map(({ path, name, bytes, fullCopyBytes }) => (
@@ -16,6 +22,6 @@ export function SizeBars({ signatures }: { signatures: readonly SignatureEntry[]
           ))}
         </tbody>
       </table>
-    </section>
+    </TableSection>
   );
 }
