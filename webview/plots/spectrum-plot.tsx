@@ -124,7 +124,8 @@ function layoutOf(curves: readonly SpectrumCurve[], scale: SpectrumScale, look: 
     hovermode: "closest",
     hoverdistance: 60,
     showlegend: curves.length > 1 || scale === "density",
-    legend: { x: 1, y: 1, xanchor: "right", yanchor: "top", font: { size: look.fontSize }, bgcolor: withAlpha(look.background, 0.6) },
+    // Above the plot: several curves end where a corner of it would be.
+    legend: { orientation: "h", x: 0, y: 1, xanchor: "left", yanchor: "bottom", font: { size: look.fontSize }, bgcolor: "rgba(0,0,0,0)" },
     xaxis: axis(look, scale === "density" ? "σ" : "i", { showgrid: false, type: scale === "loglog" ? "log" : "linear", ...(scale === "loglog" ? { dtick: 1 } : { rangemode: "tozero" }) }),
     yaxis: axis(look, scale === "density" ? "density" : "σ", log ? { type: "log" } : { rangemode: "tozero", nticks: 6 }),
     ...(curves.length === 1 ? marks(curves[0]!.spectrum, scale, look) : {}),
