@@ -4,11 +4,13 @@ import tseslint from "typescript-eslint";
 
 /** What each folder of src/ may not import from: everything that stands above or beside it. */
 const forbidden = /** @type {Record<string, string[]>} */ ({
-  protocol: ["analysis", "checkpoint", "cli", "workbench"],
-  engine: ["analysis", "checkpoint", "cli", "workbench"],
-  checkpoint: ["analysis", "cli", "workbench"],
-  analysis: ["cli", "workbench"],
-  cli: ["workbench"],
+  protocol: ["analysis", "checkpoint", "cli", "language", "merge", "workbench"],
+  engine: ["analysis", "checkpoint", "cli", "language", "merge", "workbench"],
+  checkpoint: ["analysis", "cli", "language", "merge", "workbench"],
+  analysis: ["cli", "language", "merge", "workbench"],
+  merge: ["cli", "language", "workbench"],
+  language: ["cli", "workbench"],
+  cli: ["language", "workbench"],
   workbench: ["cli"],
 });
 

@@ -41,6 +41,21 @@ export function evaluate(expression: Expression): Values {
       const { shape } = of[0]!;
       return { shape, data: Float64Array.from({ length: count(shape) }, (_, i) => of.reduce((sum, { data }, term) => sum + expression.coefficients[term]! * data[i]!, 0)) };
     }
+    case "concatenate": {
+      const of = expression.of.map(evaluate);
+      const [, ...rest] = of[0]!.shape;
+      return { shape: [of.reduce((sum, { shape }) => sum + shape[0]!, 0), ...rest], data: Float64Array.from(of.flatMap(({ data }) => [...data])) };
+    }
+    case "select": {
+      const { shape, data } = evaluate(expression.of);
+      const [, ...rest] = shape;
+      const row = count(rest);
+      const rows = [...new Uint32Array(Uint8Array.from(Buffer.from(expression.rows, "base64")).buffer)];
+      return { shape: [rows.length, ...rest], data: Float64Array.from(rows.flatMap((index) => [...data.subarray(index * row, (index + 1) * row)])) };
+    }
+    case "cast":
+    case "merge":
+      throw new Error(`expressions of the kind ${expression.kind} are not evaluated here`);
     case "compute":
       return operate(expression.operation, expression.of.map(evaluate));
   }

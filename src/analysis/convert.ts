@@ -86,6 +86,9 @@ function storedType(expression: Expression): Dtype | null {
       return expression.dtype;
     case "blocks":
     case "combination":
+    case "cast":
+    case "concatenate":
+    case "merge":
     case "compute":
       return null;
     default:

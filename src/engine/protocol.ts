@@ -8,7 +8,7 @@
 import type { How, Numeric, Spectrum, Statistics } from "../protocol/results";
 
 /** Raised whenever a message changes; client and engine refuse each other when it differs. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** The element types the engine decodes, in safetensors' spelling. */
 export const DTYPES = [
@@ -47,8 +47,68 @@ export type Expression =
    * take memory as a whole. Values are F64: products and sums in f64, in the order of the operands.
    */
   | { kind: "combination"; of: Expression[]; coefficients: number[] }
+  /** Operands of one type one after the other along the first axis; the others are of one length. Read in place. */
+  | { kind: "concatenate"; of: Expression[] }
+  /** Rows (along the first axis) of the operand in the order of `rows`, base64 of little-endian u32. Read in place. */
+  | { kind: "select"; of: Expression; rows: string }
+  /** Rounded to nearest even of a type of floating point; read in place. */
+  | { kind: "cast"; of: Expression; dtype: FloatType }
+  /**
+   * Tensors of one shape merged. Inputs are first rounded to `dtype`, in which the method computes as its profile says; the values are
+   * of that type (of F32 for `arceeFusion` and `ramPlus` where that is a half type). What a method needs of whole tensors (norms, cuts) is found
+   * in passes over them when the expression is opened; its values are then read in tiles. Bytes depend neither on threads nor on tiles.
+   */
+  | { kind: "merge"; method: MergeMethod; profile: MergeProfile; dtype: FloatType; of: Expression[]; base?: Expression }
   /** Values computed in f64 from those of the operands; see `Operation`. */
   | { kind: "compute"; operation: Operation; of: Expression[] };
+
+export type FloatType = "F64" | "F32" | "F16" | "BF16";
+
+/**
+ * `"mergekit"`: every step rounded to the compute type, decisions taken on the rounded values, as mergekit 0.1.5 does. `"paper"`: sums in
+ * f32, or f64 where a method reduces, and one rounding at the end; rescaling and trimming as the method's paper has them.
+ */
+export type MergeProfile = "mergekit" | "paper";
+
+/**
+ * A merge method and its parameters, resolved for one tensor. `of` are the inputs θ_i without the base; lists have an entry for each. τ_i = θ_i − base.
+ */
+export type MergeMethod =
+  | { name: "linear"; weights: number[]; normalize: boolean }
+  /** From the base (t = 0) to the one input. */
+  | { name: "slerp"; t: number }
+  /** Of two inputs; with a base, of their τ. */
+  | { name: "nuslerp"; weights: number[]; flatten: boolean; rowWise: boolean }
+  /** With a base, of τ. */
+  | { name: "multislerp"; weights: number[]; normalizeWeights: boolean; eps: number }
+  | { name: "karcher"; maxIterations: number; tolerance: number }
+  /** Task arithmetic and its kin: τ_i made sparse, weighted, signs elected or not, summed, times λ. */
+  | { name: "taskVectors"; weights: number[]; sparsify: Sparsify | null; elect: boolean; normalize: boolean; lambda: number }
+  | { name: "modelStock"; filterWise: boolean }
+  | { name: "nearswap"; t: number }
+  | { name: "arceeFusion" }
+  | { name: "sce"; topK: number }
+  | { name: "ram"; epsilon: number }
+  | { name: "ramPlus"; epsilon: number; r: number; alpha: number }
+  /** Σ c_i (F_i + floor) θ_i / Σ c_i (F_i + floor), element by element: `of` are the θ_i and then the F_i. */
+  | { name: "fisher"; coefficients: number[]; floor: number }
+  /** Of one input. */
+  | { name: "passthrough"; scale?: number };
+
+/** How task vectors are made sparse; lists have an entry for each input. */
+export type Sparsify = {
+  densities: number[];
+  rescale: boolean;
+} & (
+  /** The largest of each tensor; with `cuts`, all with |τ| ≥ the cut (for trimming over a whole model). */
+  | { kind: "magnitude"; cuts?: number[] }
+  /** Of each element by chance. `seeds` are decimal u64, one for each input: an element's draw depends on its seed and position alone. */
+  | { kind: "random"; seeds: string[] }
+  /** The largest γ left out, then the largest. */
+  | { kind: "outliers"; gammas: number[] }
+  /** By chance, the likelier the larger within its row. */
+  | { kind: "ranked"; epsilons: number[]; seeds: string[] }
+);
 
 /**
  * What a computed expression does, on arrays of f64. Binary operations broadcast as NumPy's; matrix operations work on the
@@ -442,6 +502,24 @@ export interface WriteParams extends Tracked {
 export interface WriteResult {
   /** How many were written. */
   bytes: number;
+  /** Elements written, as values, that are not finite; 0 when elements were copied. */
+  nonFinite: number;
+}
+
+/** The value beyond which a share of all elements of several tensors lies. */
+export interface CutParams {
+  /** τ = tensor − base of each, rounded to `dtype`. */
+  tensors: { of: Expression; base: Expression }[];
+  dtype: FloatType;
+  /** In (0, 1). */
+  density: number;
+  progressToken?: string;
+}
+export interface CutResult {
+  /** The max(1, ⌊density·n⌋)-th largest |τ| of all n elements. */
+  cut: Numeric;
+  count: number;
+  how: How;
 }
 
 /** Every request: method → parameters and result. */
@@ -456,6 +534,7 @@ export interface EngineRequests {
   blockScales: { params: BlockScalesParams; result: BlockScalesResult };
   hash: { params: HashParams; result: HashResult };
   write: { params: WriteParams; result: WriteResult };
+  cut: { params: CutParams; result: CutResult };
   difference: { params: DifferenceParams; result: DifferenceResult };
   relations: { params: RelationsParams; result: RelationsResult };
   residual: { params: ResidualParams; result: ResidualResult };

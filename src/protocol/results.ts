@@ -340,3 +340,51 @@ export interface SignatureRemove {
   /** Signatures that stay applied. */
   remaining: { name: string; alpha: number }[];
 }
+
+/** What `weight-loupe merge --dry-run --json` prints for a document; a recipe of several gives an array. */
+export interface Preflight {
+  ok: boolean;
+  /** Lines and columns from 1. */
+  problems: { severity: "error" | "warning"; code: string; message: string; line: number; column: number; tensor?: string }[];
+  plan: {
+    method: string;
+    tensors: number;
+    inputBytes: number;
+    outputBytes: number;
+    /** Names in the output folder. */
+    files: string[];
+    peakMemoryBytes: number;
+    /** From measured rates. */
+    seconds: number;
+  } | null;
+}
+
+/** What `weight-loupe merge --json` prints for a document. */
+export interface Merge extends Preflight {
+  output: { path: string; files: { path: string; bytes: number; sha256: string }[] } | null;
+  seconds: number;
+  peakMemoryBytes: number;
+}
+
+/** What `weight-loupe methods --json` prints, for each. */
+export interface Method {
+  name: string;
+  summary: string;
+  /** In plain text. */
+  formula: string;
+  /** Paper or description. */
+  source: string;
+  base: "required" | "optional" | "unused";
+  /** How many inputs, the base not counted. */
+  models: { min: number; max: number | null };
+  parameters: {
+    name: string;
+    type: string;
+    scope: "model" | "global";
+    default: unknown;
+    range?: [number, number];
+    meaning: string;
+  }[];
+  random: boolean;
+  profiles: string[];
+}

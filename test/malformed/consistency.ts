@@ -50,6 +50,8 @@ function assertInside(expression: Expression, files: Map<string, Uint8Array>): v
       return;
     }
     case "combination":
+    case "concatenate":
+    case "merge":
     case "compute":
       for (const operand of expression.of) assertInside(operand, files);
       return;

@@ -42,8 +42,13 @@ export function filesOf(...expressions: Expression[]): Set<string> {
         files.add(expression.file);
         break;
       case "combination":
+      case "concatenate":
       case "compute":
         expression.of.forEach(visit);
+        break;
+      case "merge":
+        expression.of.forEach(visit);
+        if (expression.base !== undefined) visit(expression.base);
         break;
       default:
         visit(expression.of);
@@ -60,8 +65,10 @@ export function isComputed(expression: Expression): boolean {
     case "blocks":
       return false;
     case "compute":
+    case "merge":
       return true;
     case "combination":
+    case "concatenate":
       return expression.of.some(isComputed);
     default:
       return isComputed(expression.of);

@@ -39,6 +39,19 @@ function computeShape(expression: Expression): number[] {
       const shape = shapeOf(expression.of);
       return expression.axes.map((axis) => shape[axis]!);
     }
+    case "select": {
+      const [, ...rest] = shapeOf(expression.of);
+      return [Buffer.byteLength(expression.rows, "base64") / 4, ...rest];
+    }
+    case "cast":
+      return shapeOf(expression.of);
+    case "concatenate": {
+      const shapes = expression.of.map(shapeOf);
+      const [, ...rest] = shapes[0] ?? [];
+      return [shapes.reduce((sum, [length = 0]) => sum + length, 0), ...rest];
+    }
+    case "merge":
+      return shapeOf((expression.base ?? expression.of[0])!);
     case "combination": {
       const [first = [], ...others] = expression.of.map(shapeOf);
       for (const other of others) if (other.length !== first.length || other.some((length, axis) => length !== first[axis])) throw mismatch("a combination", first, other);

@@ -1,0 +1,71 @@
+/** What a merge will do, known from headers alone: every output tensor, how it is computed, every file. */
+import type { CheckpointFile } from "../../checkpoint/checkpoint";
+import type { Expression } from "../../engine/protocol";
+import type { MergeDocument } from "../recipe/recipe";
+import type { Problem } from "../problem";
+
+export interface PlanOptions {
+  /** Folders in which model paths are looked up, in this order. */
+  folders: readonly string[];
+  profile?: "mergekit" | "paper";
+  seed?: number;
+  allowCrimes?: boolean;
+  unsafeTruncateEmbeddings?: boolean;
+  cloneTensors?: boolean;
+  copyTokenizer: boolean;
+  /** Bytes of tensor data to a shard; 0: no limit. */
+  shardBytes: number;
+  /** Where the output will lie, for checks of room and of inputs; without it none are made. */
+  output?: string;
+  /** Of an untrusted workspace: model paths may not leave these. */
+  confinedTo?: readonly string[];
+}
+
+export interface MergePlan {
+  document: MergeDocument;
+  method: string;
+  profile: "mergekit" | "paper";
+  problems: Problem[];
+  /** In the order in which shards are filled: by name. Empty when there are errors. */
+  tensors: PlannedTensor[];
+  inputs: PlannedInput[];
+  /** All files that are read; none of them may change during the run. */
+  files: CheckpointFile[];
+  /** What stands beside the weights. */
+  config: Record<string, unknown> | null;
+  tokenizer: PlannedTokenizer;
+  estimate: { inputBytes: number; outputBytes: number; peakMemoryBytes: number; seconds: number } | null;
+}
+
+/** A model that takes part, the base among them. */
+export interface PlannedInput {
+  /** As the recipe names it. */
+  label: string;
+  path: string;
+  base: boolean;
+}
+
+export interface PlannedTensor {
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  bytes: number;
+  /** How the engine computes it; of the output's own type when it is to be copied bit by bit. */
+  read(signal?: AbortSignal): Promise<Expression>;
+  /** The same by another method, for previews side by side; undefined where it has no meaning (copied tensors). */
+  readBy?(method: string, signal?: AbortSignal): Promise<Expression>;
+  /** The layer in the output; null outside of layers. */
+  layer: number | null;
+  /** The inputs' tensors it is made of. */
+  sources: { input: number; tensor: string; read(signal?: AbortSignal): Promise<Expression> }[];
+  /** The parameters as they apply here, for hovers and the preview; per-model ones have an entry for each source. */
+  parameters: Record<string, number | boolean | string | (number | boolean | null)[]>;
+  /** How it comes about: `"merged"`, or why it is not. */
+  policy: "merged" | "copied" | "passed-through";
+}
+
+/** Files of the tokenizer: copied byte for byte, or written. */
+export interface PlannedTokenizer {
+  copied: { from: string; name: string }[];
+  written: { name: string; text: string }[];
+}
