@@ -1,8 +1,8 @@
 /** What a merge will do, known from headers alone: every output tensor, how it is computed, every file. */
 import type { CheckpointFile } from "../../checkpoint/checkpoint";
-import type { Expression } from "../../engine/protocol";
-import type { MergeDocument } from "../recipe/recipe";
-import type { Problem } from "../problem";
+import type { Expression, FloatType } from "../../engine/protocol";
+import type { MergeDocument, ModelReference } from "../recipe/recipe";
+import type { Place, Problem } from "../problem";
 
 export interface PlanOptions {
   /** Folders in which model paths are looked up, in this order. */
@@ -60,7 +60,10 @@ export interface PlannedTensor {
   sources: { input: number; tensor: string; read(signal?: AbortSignal): Promise<Expression> }[];
   /** The parameters as they apply here, for hovers and the preview; per-model ones have an entry for each source. */
   parameters: Record<string, number | boolean | string | (number | boolean | null)[]>;
-  /** How it comes about: `"merged"`, or why it is not. */
+  /**
+   * How it comes about: `"merged"`, or why it is not. Of several sources of a copied tensor the first is written, and all must be
+   * equal bit by bit, which only their data can tell.
+   */
   policy: "merged" | "copied" | "passed-through";
 }
 
@@ -68,4 +71,34 @@ export interface PlannedTensor {
 export interface PlannedTokenizer {
   copied: { from: string; name: string }[];
   written: { name: string; text: string }[];
+}
+
+/** A model as whoever aligns vocabularies sees it (`planVocabulary` in `src/merge/tokenizer`). */
+export interface VocabularyModel {
+  reference: ModelReference;
+  /** As the recipe names it. */
+  label: string;
+  /** Where the recipe first names it. */
+  at: Place;
+  base: boolean;
+  /** False for one that lends its tokenizer or a token's row only. */
+  merged: boolean;
+  config: Readonly<Record<string, unknown>> | null;
+  /** Rows of its token embedding; null when it has none. */
+  rows: number | null;
+  /** A file beside its weights; null when there is none. An earlier document's may not be on disk: then its text. */
+  beside(name: string): Promise<{ from: string } | { text: string } | null>;
+}
+
+/** What is known of the output's vocabulary. */
+export interface VocabularyPlan {
+  problems: Problem[];
+  /** Rows of the output's vocabulary tensors, padding included; null when nothing is aligned: then the shapes must agree. */
+  rows: number | null;
+  /**
+   * One vocabulary tensor (tokens along the first axis) of every model, in their order, with its rows in the order of the output; null stays
+   * null. Operands may be of different types; `dtype` is what they are promoted to, and that of the results.
+   */
+  align(tensors: readonly (Expression | null)[], dtype: FloatType): (Expression | null)[];
+  tokenizer: PlannedTokenizer;
 }
