@@ -1,5 +1,5 @@
 /** A checkpoint on disk as it was last read, and as it changes. */
-import type { Checkpoint } from "../checkpoint/checkpoint";
+import type { Checkpoint, CheckpointFile } from "../checkpoint/checkpoint";
 import { FileWatcher, patiently } from "./watch";
 
 export interface LiveOptions {
@@ -22,7 +22,7 @@ export class LiveCheckpoint {
   readonly #end = new AbortController();
   #rereading = new AbortController();
   #watcher: FileWatcher | undefined;
-  #files: string[] = [];
+  #files: CheckpointFile[] = [];
 
   /** Starts reading the headers. */
   constructor(private readonly options: LiveOptions) {
@@ -70,7 +70,7 @@ export class LiveCheckpoint {
     if (this.#end.signal.aborted) return;
     this.#error = null;
     this.#revision++;
-    this.#files = checkpoint.files.map((file) => file.path);
+    this.#files = checkpoint.files;
     this.options.onRead(checkpoint);
   }
 
@@ -99,6 +99,8 @@ export class LiveCheckpoint {
   }
 
   async #follow(): Promise<void> {
-    await this.#watcher?.follow([...new Set([this.options.path, ...this.#files])]);
+    const { path } = this.options;
+    const known = this.#files.some((file) => file.path === path);
+    await this.#watcher?.follow(known ? this.#files : [{ path }, ...this.#files]);
   }
 }

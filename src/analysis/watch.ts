@@ -8,6 +8,13 @@ const QUIET_MS = 300;
 /** Network file systems send no events, or not all. */
 const POLL_MS = 3000;
 
+/** A file to follow, and its size and time when it was read. */
+export interface FollowedFile {
+  path: string;
+  bytes?: number | undefined;
+  modified?: number | undefined;
+}
+
 /**
  * Tells when any of some files changed: other size, time or inode, also by being replaced, removed or created. Folders are
  * watched rather than files, since writers rename; and the files are looked at now and then, since events get lost.
@@ -15,6 +22,8 @@ const POLL_MS = 3000;
 export class FileWatcher {
   #paths: readonly string[] = [];
   #seen = new Map<string, string>();
+  /** A change was seen and not yet told. */
+  #changed = false;
   readonly #folders = new Map<string, FSWatcher>();
   #quiet: NodeJS.Timeout | undefined;
   readonly #poll: NodeJS.Timeout;
@@ -25,11 +34,14 @@ export class FileWatcher {
     this.#poll = setInterval(() => void this.#look(), POLL_MS).unref();
   }
 
-  /** Follows these files from their present state on, and no others. */
-  async follow(paths: readonly string[]): Promise<void> {
+  /** Follows these files and no others: from the state in which they were read where that is given, else from the present one. */
+  async follow(files: readonly FollowedFile[]): Promise<void> {
+    const paths = files.map((file) => file.path);
     this.#paths = paths;
-    this.#seen = await identities(paths);
-    if (this.#disposed) return;
+    const seen = await identities(paths);
+    if (this.#disposed || paths !== this.#paths) return;
+    this.#seen = new Map([...seen].map(([file, { identity }]) => [file, identity]));
+    this.#changed = false;
     const wanted = new Set(paths.map((file) => path.dirname(file)));
     for (const [folder, watcher] of this.#folders) {
       if (wanted.has(folder)) continue;
@@ -37,6 +49,14 @@ export class FileWatcher {
       this.#folders.delete(folder);
     }
     for (const folder of wanted) if (!this.#folders.has(folder)) this.#watchFolder(folder);
+    // Between the reading and now nobody watched.
+    const since = ({ path: file, bytes, modified }: FollowedFile): boolean => {
+      const now = seen.get(file)!;
+      return modified !== undefined && (now.size !== bytes || now.modified !== modified);
+    };
+    if (!files.some(since)) return;
+    this.#changed = true;
+    this.#wait();
   }
 
   dispose(): void {
@@ -73,19 +93,35 @@ export class FileWatcher {
     const paths = this.#paths;
     const now = await identities(paths);
     if (this.#disposed || paths !== this.#paths) return;
-    if (paths.every((file) => now.get(file) === this.#seen.get(file))) return;
-    this.#seen = now;
-    // A change that polling found may still be going on.
-    if (settled) this.onChange();
-    else this.#wait();
+    for (const file of paths) {
+      const { identity } = now.get(file)!;
+      if (identity === this.#seen.get(file)) continue;
+      this.#seen.set(file, identity);
+      this.#changed = true;
+    }
+    if (!this.#changed) return;
+    if (settled) {
+      this.#changed = false;
+      this.onChange();
+    } else {
+      // A change that polling found may still be going on.
+      this.#wait();
+    }
   }
 }
 
-async function identities(paths: readonly string[]): Promise<Map<string, string>> {
+interface FileState {
+  /** Empty when there is no such file. */
+  identity: string;
+  size?: number;
+  modified?: number;
+}
+
+async function identities(paths: readonly string[]): Promise<Map<string, FileState>> {
   const entries = await Promise.all(
-    paths.map(async (file): Promise<[string, string]> => {
+    paths.map(async (file): Promise<[string, FileState]> => {
       const seen = await stat(file).catch(() => undefined);
-      return [file, seen === undefined ? "" : `${seen.ino} ${seen.size} ${seen.mtimeMs}`];
+      return [file, seen === undefined ? { identity: "" } : { identity: `${seen.ino} ${seen.size} ${seen.mtimeMs}`, size: seen.size, modified: seen.mtimeMs }];
     }),
   );
   return new Map(entries);
