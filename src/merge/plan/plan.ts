@@ -31,8 +31,8 @@ export interface MergePlan {
   inputs: PlannedInput[];
   /** All files that are read; none of them may change during the run. */
   files: CheckpointFile[];
-  /** What stands beside the weights. */
-  config: Record<string, unknown> | null;
+  /** The text of `config.json`, beside the weights; null when the model whose it would be has none. */
+  config: string | null;
   tokenizer: PlannedTokenizer;
   estimate: { inputBytes: number; outputBytes: number; peakMemoryBytes: number; seconds: number } | null;
 }
