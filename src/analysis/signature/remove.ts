@@ -11,7 +11,8 @@ import { openCheckpoint } from "../../checkpoint/registry";
 import type { SignatureRemove } from "../../protocol/results";
 import { concurrently } from "../concurrently";
 import { convertedTensor, convertedTensors, stringMetadata, type Output, type OutputTensor } from "../convert";
-import { writeSafetensors, type Place } from "../write-safetensors";
+import type { Place } from "../safetensors-layout";
+import { writeSafetensors } from "../write-safetensors";
 import { applySignatures, withSignatures, type PatchOptions, type Weighted } from "./apply";
 import { contentsFrom } from "./contents";
 import { headerOf, openUndo, PATCH_KEY, readPatchRecord, type AppliedSignature, type PatchRecord } from "./patch-record";
@@ -60,7 +61,7 @@ export async function removeSignatures(request: RemoveRequest, options: PatchOpt
   const stay: Applied[] = [];
   for (const applied of left) stay.push({ ...applied, signature: await signatureOf(applied, request, options) });
   const { by, output, source, inputs } = await originalOf(record, request, [...taken, ...stay], options);
-  const verify = (file: string, places: readonly Place[]): Promise<void> => check(file, places, record, { by, source }, options);
+  const verify = (file: string, places: readonly Place<OutputTensor>[]): Promise<void> => check(file, places, record, { by, source }, options);
   const write = (file: string): Promise<{ bytes: number }> =>
     writeSafetensors({ output, path: file, inputs, engine, verify, ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onProgress }) });
   const remaining = stay.map(({ file, alpha }) => ({ name: file, alpha }));
@@ -142,7 +143,7 @@ async function originalOf(record: PatchRecord, { patched, original }: RemoveRequ
 }
 
 /** @throws RemovalRefused when what was written is not the original. */
-async function check(file: string, places: readonly Place[], { original }: PatchRecord, { by, source }: Pick<Original, "by" | "source">, { engine, signal }: PatchOptions): Promise<void> {
+async function check(file: string, places: readonly Place<OutputTensor>[], { original }: PatchRecord, { by, source }: Pick<Original, "by" | "source">, { engine, signal }: PatchOptions): Promise<void> {
   const entries = await concurrently(places, CONCURRENCY, async ({ tensor: { name, dtype, shape, bytes }, offset }) => {
     const { hash } = await engine.request("hash", { tensor: { kind: "range", file, offset, bytes, dtype: "U8", shape: [bytes] } }, signal === undefined ? {} : { signal });
     return { name, dtype, shape, hash };

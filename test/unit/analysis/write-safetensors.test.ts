@@ -17,7 +17,7 @@ type Write = EngineRequests["write"];
 function engineThat(write: (params: Write["params"], signal: AbortSignal) => Promise<Write["result"]>): Engine {
   return { request: (method, params, options) => (method === "write" ? write(params as never, options!.signal!) : Promise.reject(new Error(method))) };
 }
-const done = engineThat(({ tensor }) => Promise.resolve({ bytes: tensor.kind === "range" ? tensor.bytes : 0 }));
+const done = engineThat(({ tensor }) => Promise.resolve({ bytes: tensor.kind === "range" ? tensor.bytes : 0, nonFinite: 0 }));
 
 const vector = (name: string, length = 2): OutputTensor => ({
   name, dtype: "F32", shape: [length], bytes: 4 * length, written: "F32",
@@ -95,7 +95,7 @@ describe("writing safetensors", () => {
     scratch.write("out.safetensors", "the one before");
     const engine = engineThat(() => {
       appendFileSync(input, "after");
-      return Promise.resolve({ bytes: 8 });
+      return Promise.resolve({ bytes: 8, nonFinite: 0 });
     });
     await assert.rejects(write([vector("a")], { engine, inputs: [{ path: input, bytes: size, modified: mtimeMs }] }), /the file changed while it was being read/);
     assert.equal(readFileSync(path, "utf8"), "the one before");
