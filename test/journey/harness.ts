@@ -108,7 +108,16 @@ export class Window {
 
   /** Opens a file with its default editor. */
   async openFile(file: string): Promise<void> {
-    await (await this.explorerItem(file)).dblclick();
+    const tab = this.page.getByRole("tab", { name: file.split("/").at(-1)! });
+    for (let attempt = 1; ; attempt++) {
+      await (await this.explorerItem(file)).dblclick();
+      try {
+        return await tab.first().waitFor({ timeout: 10_000 });
+      } catch (error) {
+        // The rows of a tree that is still being filled move away under the pointer.
+        if (attempt === 3) throw error;
+      }
+    }
   }
 
   /** Right-clicks a file and chooses a command by its title. @returns as `chooseOn`. */
