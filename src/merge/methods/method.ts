@@ -8,6 +8,10 @@ export interface MergeMethodEntry extends Omit<Method, "parameters" | "profiles"
   profiles: MergeProfile[];
   /** What is merged: weights as they are, or differences from the base. */
   space: "weight" | "task vector";
+  /** Whether the base alone may be given: it is then the result. */
+  baseAlone: boolean;
+  /** Extension: whether each model brings a file of statistics. */
+  statistics?: "fisher" | "gram";
   /** What happens to a tensor that some inputs lack: the others are merged, a lone one is passed through, the base is kept. */
   missing: "merge-rest" | "pass-lone" | "pass-lone-base" | "base-or-skip";
   /** The link of the method's paper or description. */
@@ -21,9 +25,15 @@ export type MethodParameter = Method["parameters"][number] & {
   required: boolean;
   /** Whether the base takes the parameter too where it is an input (linear's weight). */
   base?: boolean;
+  /** Values outside `range` that are errors and not warnings. */
+  strict?: boolean;
+  /** Accepted for compatibility; changes nothing. */
+  ignored?: boolean;
 };
 
 export interface KernelValues {
+  /** How many inputs the kernel gets, the base not counted where the method has one. */
+  inputs: number;
   /** By name, of global scope. */
   shared: Record<string, number | boolean>;
   /** By name, an entry for each input of the kernel. */

@@ -58,6 +58,8 @@ export interface Input {
   model: Located<ModelReference>;
   layerRange: Located<[number, number]> | null;
   parameters: ParameterTable;
+  /** Extension: the file with the model's statistics (Fisher information, Gram matrices), as written. */
+  statistics: Located<string> | null;
 }
 
 export interface Slice {
@@ -77,7 +79,12 @@ export interface ModelReference {
 }
 
 /** Parameters of one level, by name. A plain object without prototype. */
-export type ParameterTable = Record<string, Located<ParameterValue>>;
+export type ParameterTable = Record<string, Parameter>;
+
+/** `at` is the value's place. */
+export interface Parameter extends Located<ParameterValue> {
+  name: Place;
+}
 
 /** What a parameter may be: one value, a gradient over the layers, or the first of several filters that matches. */
 export type ParameterValue =
