@@ -48,7 +48,9 @@ export function parseHeader(bytes: Uint8Array, file: string, dataBytes: number):
 class HeaderParser {
   private readonly reader: JsonReader;
   private readonly entries: HeaderEntry[] = [];
-  private readonly names = new Set<string>();
+  private last: string | undefined;
+  /** Of the entries, from the first name on that does not come after the one before it: libraries write them in order. */
+  private names: Set<string> | undefined;
   private readonly shapes = new Shapes();
   private metadata: Record<string, string> | undefined;
 
@@ -79,8 +81,7 @@ class HeaderParser {
       this.metadata = readMetadata(this.reader);
       return;
     }
-    const count = this.names.size;
-    if (this.names.add(key).size === count) this.reader.failAt(`the tensor ${quote(key)} appears twice in the header, again at byte ${offset}`, offset, key);
+    if (!this.isNew(key)) this.reader.failAt(`the tensor ${quote(key)} appears twice in the header, again at byte ${offset}`, offset, key);
     if (this.reader.next() !== "object") this.reader.failHere(`the entry of ${quote(key)} at byte ${this.reader.position()} is ${this.reader.shown()}, not an object`, key);
     this.name = key;
     this.dtype = this.shape = undefined;
@@ -93,6 +94,18 @@ class HeaderParser {
     }
     this.entries.push(checkedEntry({ name: key, dtype, shape, parameters: 1, begin: this.begin, end: this.end }, offset, this.file));
   };
+
+  /** Whether no entry has this name yet. */
+  private isNew(name: string): boolean {
+    if (this.names === undefined) {
+      const ascends = this.last === undefined || name > this.last;
+      this.last = name;
+      if (ascends) return true;
+      this.names = new Set(this.entries.map((entry) => entry.name));
+    }
+    const { size } = this.names;
+    return this.names.add(name).size > size;
+  }
 
   private readonly onField = (field: string): void => {
     const { reader } = this;

@@ -62,6 +62,8 @@ export class Workspace {
         for (const kind of kinds) if (names.length < count) names.push([`model.layers.${i}.mlp.experts.${expert}.${kind}.weight`, [1]]);
       }
     }
+    // As the format's own library orders them.
+    names.sort(([one], [other]) => (one < other ? -1 : 1));
     await this.#hole(file, names, "F16");
   }
 
