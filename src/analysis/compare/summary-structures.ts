@@ -1,7 +1,8 @@
 /** What the changes of all tensors look like, together. */
+import { grouped } from "../../checkpoint/quote";
 import type { Structure } from "../../protocol/results";
 import type { Compared } from "./summary";
-import { counted, joined } from "../structure/words";
+import { counted, joined, percent } from "../structure/words";
 import { short } from "./words";
 
 type Structured = Compared & { structure: Structure };
@@ -41,5 +42,18 @@ function sentence(kind: Structure["kind"], group: readonly Structured[]): string
     return `${text[0]!.toUpperCase()}${text.slice(1)}.`;
   }
   if (group.length <= NAMED) return `${joined(group.map(({ name, structure }) => `${short(name)}: ${structure.sentence.replace(/\.$/, "")}`))}.`;
-  return `In ${counted(group.length, "tensor")} only some ${kind} changed.`;
+  return `In ${counted(group.length, "tensor")} only some ${kind} changed${countOf(group)}.`;
+}
+
+/** `: 53 of 1,024 (5.2 %)`, over all of them. */
+function countOf(group: readonly Structured[]): string {
+  let changed = 0;
+  let all = 0;
+  for (const { shape, structure: { indices = [], axis, size = 1 } } of group) {
+    if (axis === undefined) return "";
+    const [rows = 1, ...rest] = shape;
+    changed += indices.length;
+    all += (axis === 0 ? rows : rest.reduce((product, length) => product * length, 1)) / size;
+  }
+  return `: ${grouped(changed)} of ${grouped(all)} (${percent(changed / all)})`;
 }

@@ -16,6 +16,8 @@ export interface Compared {
   name: string;
   kind: TensorKind;
   layer: number | null;
+  /** Of both, in one order of elements. */
+  shape: readonly number[];
   dtypes: { a: string; b: string };
   /** As the numbers were made. */
   quantised?: QuantisedSide;
@@ -44,6 +46,7 @@ export function summaryOf(opened: OpenedPair): string[] {
       name: a.name,
       kind: kindOf(a.name, a.shape),
       layer: layerOf(a.name),
+      shape: opened.pair(pair).shape,
       dtypes: { a: a.dtype, b: b.dtype },
       ...(quantised === undefined ? {} : { quantised }),
       difference,

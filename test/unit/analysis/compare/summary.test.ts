@@ -13,16 +13,17 @@ interface Made {
   differing?: number;
   beyond?: number;
   structure?: Structure;
+  shape?: number[];
   dtypes?: { a: string; b: string };
   quantised?: "a" | "b";
 }
 
 /** A pair with ‖A‖ = 10 of 1000 elements; `norm` of its change, 0 for equal. */
-function pair(name: string, { norm = 0, count = 1000, differing = norm === 0 ? 0 : count, beyond = differing, structure, dtypes = { a: "F32", b: "F32" }, quantised }: Made = {}): Compared {
+function pair(name: string, { norm = 0, count = 1000, differing = norm === 0 ? 0 : count, beyond = differing, structure, shape = [10, 100], dtypes = { a: "F32", b: "F32" }, quantised }: Made = {}): Compared {
   const side = { l2: 10, nan: 0, positiveInfinity: 0, negativeInfinity: 0 };
   const difference: DifferenceResult = { count, compared: count, a: side, b: side, norm, dot: 100, sumAbs: norm, maxAbs: norm, maxAt: norm === 0 ? null : 7, differing, beyond, signFlips: 0, how };
   const numbers = pairNumbers(difference, [count], quantised);
-  return { name, kind: kindOf(name, [10, 100]), layer: layerOf(name), dtypes, difference, numbers, ...(structure === undefined ? {} : { structure }), ...(quantised === undefined ? {} : { quantised }) };
+  return { name, kind: kindOf(name, shape), layer: layerOf(name), shape, dtypes, difference, numbers, ...(structure === undefined ? {} : { structure }), ...(quantised === undefined ? {} : { quantised }) };
 }
 const layer = (i: number, of: Made, rest: Made = {}): Compared[] => [
   pair(`model.layers.${i}.self_attn.q_proj.weight`, of),
@@ -74,6 +75,20 @@ describe("summary of a comparison", () => {
     assert.ok(!said([0, 1].flatMap((i) => layer(i, { norm: 1, differing: 200, structure: heads }))).some((sentence) => sentence.includes("restored")));
     const coarse = said([0, 1].flatMap((i) => layer(i, { norm: 1, differing: 740, dtypes: { a: "BF16", b: "BF16" } })));
     assert.ok(coarse.some((sentence) => sentence.includes("changed by less than their type can tell")));
+  });
+
+  it("counts what changed of a sparse update, over all layers", () => {
+    // S2FT's default ratios on Llama 2 7B (row 35's golden counts): 53 of 32·32 heads, 7045 of 32·11008 channels.
+    const [heads, channels, layers] = [53, 7045, 32];
+    const share = (total: number, i: number): number[] => Array.from({ length: Math.floor(total / layers) + (i < total % layers ? 1 : 0) }, (_, k) => k);
+    const sparse = (indices: number[], columns: number, structure: Pick<Structure, "kind" | "size">): Made => ({ norm: 1, shape: [4096, columns], structure: { ...structure, indices, axis: 1, share: 0.01, sentence: "" } });
+    const model = Array.from({ length: layers }, (_, i) => [
+      pair(`model.layers.${i}.self_attn.o_proj.weight`, sparse(share(heads, i), 4096, { kind: "heads", size: 128 })),
+      pair(`model.layers.${i}.mlp.down_proj.weight`, sparse(share(channels, i), 11_008, { kind: "columns" })),
+    ]).flat();
+    const sentences = said(model);
+    assert.ok(sentences.includes("In 32 tensors only some heads changed: 53 of 1,024 (5.2 %)."), sentences.join("\n"));
+    assert.ok(sentences.includes("In 32 tensors only some columns changed: 7,045 of 352,256 (2 %)."), sentences.join("\n"));
   });
 
   it("calls quantised weights the same, with their noise", () => {
