@@ -26,3 +26,14 @@ export interface Fix {
   at: Place;
   text: string;
 }
+
+/** The problems in the order of the text, each once: the reader and the planner may both find one. */
+export function distinct(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems
+    .filter(({ code, at }) => {
+      const key = `${code} ${at.line}:${at.column}`;
+      return !seen.has(key) && seen.add(key);
+    })
+    .sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+}

@@ -5,7 +5,7 @@ import { INT8_MASK } from "./task-vectors";
 
 const PROFILES: MergeMethodEntry["profiles"] = ["mergekit", "paper"];
 const MERGEKIT = { source: "mergekit, docs/merge_methods.md", link: "https://github.com/arcee-ai/mergekit/blob/main/docs/merge_methods.md" };
-const RAM = { source: "Yuan et al., Reinforced Agent Merging, 2026", link: "https://arxiv.org/abs/2601.13572" };
+const RAM = { source: "Yuan et al., Behavior Knowledge Merge in Reinforced Agentic Models (RAM), 2026", link: "https://arxiv.org/abs/2601.13572" };
 
 export const modelStock: MergeMethodEntry = {
   name: "model_stock",
