@@ -22,6 +22,8 @@ export const THEMES = {
   "hc-light": "Default High Contrast Light",
 } as const;
 export type Theme = keyof typeof THEMES;
+/** What VS Code says of its theme in a page. */
+export const BODY_CLASSES: Readonly<Record<Theme, string>> = { dark: "vscode-dark", light: "vscode-light", "hc-dark": "vscode-high-contrast", "hc-light": "vscode-high-contrast-light" };
 
 export const RESULTS = path.resolve("test", "results");
 
@@ -46,13 +48,15 @@ export class TestHost {
   }
 
   async open(options: WindowOptions): Promise<Window> {
-    const settings = { ...options.settings, ...(options.theme ? { "workbench.colorTheme": THEMES[options.theme] } : {}) };
-    if (Object.keys(settings).length > 0) {
+    const write = (theme: Theme | undefined): void => {
+      const settings = { ...options.settings, ...(theme ? { "workbench.colorTheme": THEMES[theme] } : {}) };
+      if (Object.keys(settings).length === 0) return;
       mkdirSync(path.join(options.folder, ".vscode"), { recursive: true });
       writeFileSync(path.join(options.folder, ".vscode", "settings.json"), JSON.stringify(settings, null, 2));
-    }
+    };
+    write(options.theme);
     const { page, close } = await this.vscode.openWindow(options.folder, { width: options.width ?? 1440, height: options.height ?? 900 });
-    const window = new Window(page, close);
+    const window = new Window(page, close, write);
     await window.ready();
     return window;
   }
@@ -70,6 +74,7 @@ export class Window {
   constructor(
     readonly page: Page,
     readonly close: () => Promise<void>,
+    private readonly writeTheme: (theme: Theme) => void,
   ) {
     page.setDefaultTimeout(30_000);
     page.on("console", (message) => {
@@ -204,6 +209,14 @@ export class Window {
     const view = this.page.frameLocator("iframe.webview.ready:visible").first().frameLocator("#active-frame");
     await view.locator("#root > *").first().waitFor({ timeout: 60_000 });
     return view;
+  }
+
+  /** Changes the colour theme, and waits until the page follows. */
+  async follow(theme: Theme): Promise<void> {
+    this.writeTheme(theme);
+    const view = await this.inspector();
+    await view.locator(`body.${BODY_CLASSES[theme]}`).waitFor();
+    await this.settled();
   }
 
   /** Waits for an entry of the status bar by part of its accessible name. */

@@ -1,9 +1,7 @@
 /** The four kinds of theme, seen. Pictures are for people; what is checked is that the page follows the theme and its policy. */
 import assert from "node:assert/strict";
-import { TestHost, THEMES, type Theme } from "./harness";
+import { BODY_CLASSES, TestHost, THEMES, type Theme } from "./harness";
 import { Workspace } from "./models";
-
-const BODY_CLASS: Record<Theme, string> = { dark: "vscode-dark", light: "vscode-light", "hc-dark": "vscode-high-contrast", "hc-light": "vscode-high-contrast-light" };
 
 describe("themes", () => {
   let host: TestHost;
@@ -26,7 +24,7 @@ describe("themes", () => {
         await window.inspectFromExplorer("tiny-llama/checkpoint-1200/model.safetensors");
         const view = await window.inspector();
         await view.getByText(/LlamaForCausalLM/).first().waitFor();
-        await view.locator(`body.${BODY_CLASS[theme]}`).waitFor();
+        await view.locator(`body.${BODY_CLASSES[theme]}`).waitFor();
         await window.analyse();
         await window.screenshot(`theme-${theme}-overview`);
         await window.selectTensor("model.layers.1.mlp.down_proj.weight");
