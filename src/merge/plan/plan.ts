@@ -1,6 +1,8 @@
 /** What a merge will do, known from headers alone: every output tensor, how it is computed, every file. */
+import type { Engine } from "../../analysis/engine";
 import type { CheckpointFile } from "../../checkpoint/checkpoint";
 import type { Expression, FloatType } from "../../engine/protocol";
+import type { ModelStore } from "../models/store";
 import type { MergeDocument, ModelReference } from "../recipe/recipe";
 import type { Place, Problem } from "../problem";
 
@@ -19,6 +21,15 @@ export interface PlanOptions {
   output?: string;
   /** Of an untrusted workspace: model paths may not leave these. */
   confinedTo?: readonly string[];
+  /** Keeps opened models for the next plan; without it each plan opens its own. */
+  models?: ModelStore;
+  /**
+   * Asked when tensors are read, never when planning: what a trim over whole models cuts at, whether tensors to be copied are equal in all
+   * models. Without it those two cannot be read, or are not checked.
+   */
+  engine?: Engine;
+  /** Bytes a second that merging by a method was measured at. */
+  rate?(method: string): number | undefined;
 }
 
 export interface MergePlan {

@@ -1,0 +1,55 @@
+/** Whether the output may go where it is to go: not onto an input, and with room for it. */
+import { realpath, statfs } from "node:fs/promises";
+import path from "node:path";
+import { quote } from "../../checkpoint/quote";
+import type { Place } from "../problem";
+import type { Findings } from "./findings";
+import type { OpenedInput } from "./inputs";
+
+/** Beside tensor data: configuration, tokenizer, card, headers. */
+const BESIDE_BYTES = 32 << 20;
+
+/** Adds a problem for an output folder that is one of the inputs, or holds one. */
+export async function checkInputsApart(output: string, inputs: Iterable<OpenedInput>, findings: Findings): Promise<void> {
+  const target = await realOf(output);
+  for (const { label, at, model } of inputs) {
+    for (const file of model.files) {
+      const own = await realOf(file.path);
+      const inside = path.relative(target, own);
+      if (inside !== "" && (inside === ".." || inside.startsWith(`..${path.sep}`) || path.isAbsolute(inside))) continue;
+      findings.error("output-is-input", at, `the output folder ${quote(output)} holds the input ${label}: inputs are never written over; choose another folder`);
+      break;
+    }
+  }
+}
+
+/** Adds a problem where the disk has less room than the output takes. */
+export async function checkRoom(output: string, bytes: number, at: Place, findings: Findings): Promise<void> {
+  const folder = await existing(output);
+  const room = await statfs(folder).catch(() => null);
+  if (room === null) return;
+  const free = room.bavail * room.bsize;
+  if (free >= bytes + BESIDE_BYTES) return;
+  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(value < 1e10 ? 2 : 0)} GB`;
+  findings.error("no-room", at, `the output takes ${gigabytes(bytes)} and ${quote(folder)} has ${gigabytes(free)} left; make room, or write to another disk`);
+}
+
+async function existing(folder: string): Promise<string> {
+  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
+    const real = await realpath(at).catch(() => null);
+    if (real !== null) return real;
+    if (at === path.dirname(at)) return at;
+  }
+}
+
+/** With symbolic links resolved as far as the path exists. */
+async function realOf(file: string): Promise<string> {
+  const absolute = path.resolve(file);
+  const folder = await existing(absolute);
+  let rest = "";
+  for (let at = absolute; ; at = path.dirname(at)) {
+    if ((await realpath(at).catch(() => null)) !== null || at === path.dirname(at)) break;
+    rest = path.join(path.basename(at), rest);
+  }
+  return path.join(folder, rest);
+}
