@@ -91,7 +91,7 @@ const owned = new WeakMap<MergeModel, Map<string, ModelTensor[]>>();
 /** The tensors of one of a model's modules. */
 export function tensorsOf(model: MergeModel, module: ModuleOfModel): readonly ModelTensor[] {
   let modules = owned.get(model);
-  if (modules === undefined) owned.set(model, (modules = new Map()));
+  if (modules === undefined) owned.set(model, (modules = new Map<string, ModelTensor[]>()));
   let tensors = modules.get(module.name);
   if (tensors === undefined) {
     const all = model.family.modules;

@@ -141,7 +141,7 @@ const tied = new WeakMap<ReadonlyMap<string, ModelTensor>, Map<string, ModelTens
 function standIn({ input }: PlannedSource, name: string): ModelTensor | undefined {
   const { tensors } = input.model;
   let known = tied.get(tensors);
-  if (known === undefined) tied.set(tensors, (known = new Map()));
+  if (known === undefined) tied.set(tensors, (known = new Map<string, ModelTensor | undefined>()));
   if (!known.has(name)) {
     const other = tiedTo(name, tensors.keys());
     known.set(name, other === undefined ? undefined : tensors.get(other));

@@ -65,7 +65,7 @@ const layered = new WeakMap<readonly ModelTensor[], Map<string, Map<number, stri
 function namesInLayers(model: PlannedSource["input"]["model"], { module }: PlannedModule, stack: string): ReadonlyMap<number, readonly string[]> {
   const tensors = tensorsOf(model, module);
   let stacks = layered.get(tensors);
-  if (stacks === undefined) layered.set(tensors, (stacks = new Map()));
+  if (stacks === undefined) layered.set(tensors, (stacks = new Map<string, Map<number, string[]>>()));
   let layers = stacks.get(stack);
   if (layers === undefined) {
     layers = new Map();

@@ -27,10 +27,18 @@ import type { FloatType } from "../../engine/protocol";
 export async function planDocument(document: MergeDocument, own: readonly Problem[], opening: Opening): Promise<MergePlan> {
   const planner = new DocumentPlanner(document, opening);
   const planned = await planner.plan(own.some(({ severity }) => severity === "error"));
-  const told = new Set(own.map(({ code, at }) => `${code} ${at.line}:${at.column}`));
-  const found = planner.findings.list().filter(({ code, at }) => !told.has(`${code} ${at.line}:${at.column}`));
+  const found = planner.findings.list().filter((problem) => !isTold(problem, own));
   const problems = [...own, ...found].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
   return { ...planned, problems };
+}
+
+/** Whether reading the text has said it already, or something that it follows from. */
+function isTold({ code, at }: Problem, own: readonly Problem[]): boolean {
+  const errors = new Set(own.filter(({ severity }) => severity === "error").map((problem) => problem.code));
+  if (code === "missing-parameter") return errors.has(code) || errors.has("misplaced-parameter") || errors.has("parameter-type");
+  if (code === "document-faulty") return errors.has("cycle");
+  if (code === "vocabulary-mismatch") return [...errors].some((each) => /token|force/.test(each));
+  return own.some((problem) => problem.code === code && problem.at.line === at.line && problem.at.column === at.column);
 }
 
 /** Nothing of the vocabulary changes. */
@@ -65,7 +73,7 @@ class DocumentPlanner {
     };
     if (options.output !== undefined) await checkInputsApart(options.output, opened, findings);
     if (method === undefined || opened.length < inputs.size) return nothing;
-    this.checkArchitectures(opened, base);
+    if (!this.checkArchitectures(opened, base)) return nothing;
     const dtype = this.floating(document.dtype);
     const outDtype = this.floating(document.outDtype);
     const modules = layOut(document, method, inputs, findings);
@@ -101,16 +109,21 @@ class DocumentPlanner {
   }
 
   /** Models of one architecture, unless that is waived. */
-  private checkArchitectures(opened: readonly OpenedInput[], base: OpenedInput | undefined): void {
+  private checkArchitectures(opened: readonly OpenedInput[], base: OpenedInput | undefined): boolean {
     const first = base ?? opened[0];
-    if (first === undefined) return;
+    if (first === undefined) return false;
+    let same = true;
     for (const { model, label, at } of opened) {
       if (model.config === null) this.findings.warn("no-config", at, `${label} has no config.json beside its weights: its architecture is taken from the names of its tensors`);
       if (model.architecture === null || first.model.architecture === null || model.architecture === first.model.architecture) continue;
       const differ = `${label} is a ${model.architecture}, ${first.label} a ${first.model.architecture}`;
       if (this.opening.options.allowCrimes === true) this.findings.warn("mixed-architectures", at, `${differ}; they are merged all the same, as allow-crimes says`);
-      else this.findings.error("mixed-architectures", at, `${differ}: models of different architectures are merged only with --allow-crimes`);
+      else {
+        this.findings.error("mixed-architectures", at, `${differ}: models of different architectures are merged only with --allow-crimes`);
+        same = false;
+      }
     }
+    return same;
   }
 
   private floating(dtype: Located<RecipeDtype> | null): FloatType | null | "wrong" {
