@@ -133,6 +133,11 @@ export function tiedTo(tensor: string, names: Iterable<string>): string | undefi
   return found;
 }
 
+/** Whether the tensor holds a row for each token that goes in. */
+export function isEmbedding(tensor: string): boolean {
+  return EMBEDDING.test(tensor);
+}
+
 /** Whether the first axis of the tensor counts the tokens of the vocabulary: embeddings, heads and their biases. */
 export function isVocabulary(tensor: string): boolean {
   return EMBEDDING.test(tensor) || HEAD.test(tensor) || /(?:^|\.)(?:lm_head|embed_out|cls\.predictions(?:\.decoder)?|vocab_projector)\.bias$/.test(tensor) || /(?:^|\.)final_logits_bias$/.test(tensor);

@@ -55,6 +55,14 @@ export function referencesOf({ base, body }: MergeDocument): Located<ModelRefere
   return found;
 }
 
+/** Models that lend their tokenizer, or a token's row. */
+export function lendersOf({ tokenizer }: MergeDocument): Located<ModelReference>[] {
+  if (tokenizer === null) return [];
+  const { value, at } = tokenizer.source;
+  const tokens = tokenizer.tokens.flatMap(({ source }) => (source?.value.kind === "model" ? [{ value: source.value.model, at: source.at }] : []));
+  return typeof value === "string" ? tokens : [{ value, at }, ...tokens];
+}
+
 /** Opens each model once; what keeps one from being opened is a problem where it is first named. */
 export async function openInputs(references: readonly Located<ModelReference>[], findings: Findings, opening: Opening): Promise<Inputs> {
   const first = new Map<string, Located<ModelReference>>();

@@ -24,6 +24,8 @@ export interface MergingContext {
   vocabulary: VocabularyPlan;
   /** The models in the order in which `vocabulary` knows them, by index of their input. */
   vocabularyOrder: readonly PlannedSource["input"][];
+  /** The vocabularies cannot be aligned as the recipe asks: that is told, and what follows from it is not. */
+  vocabularyFails: boolean;
   options: PlanOptions;
   findings: Findings;
   methodAt: Place;
@@ -47,6 +49,7 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
   const parts = partsOf(outlined, present, context);
   if (parts === null) return null;
   const { name } = outlined;
+  if (context.vocabularyFails && isVocabulary(name)) return null;
   const aligned = context.vocabulary.rows !== null && isVocabulary(name);
   const shape = aligned ? [context.vocabulary.rows!, ...present[0]!.tensor.shape.slice(1)] : commonShape(name, present, context.options.unsafeTruncateEmbeddings === true, findings);
   if (shape === null) return null;

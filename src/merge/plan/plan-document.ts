@@ -5,8 +5,10 @@ import { CheckpointError } from "../../checkpoint/checkpoint";
 import { quote } from "../../checkpoint/quote";
 import { coefficientFiles, CoefficientsError, readCoefficients, type Coefficients } from "../methods/coefficients";
 import { methodNamed } from "../methods/registry";
+import { isEmbedding } from "../models/architecture";
 import { locateModel } from "../models/locate";
 import { mergedConfig, type ModuleLayers } from "../output/config";
+import { planVocabulary } from "../tokenizer/plan-vocabulary";
 import type { Problem } from "../problem";
 import type { Located, MergeDocument, RecipeDtype } from "../recipe/recipe";
 import { checkInputsApart, checkRoom } from "./destination";
@@ -14,12 +16,12 @@ import { dtypeNamed } from "./dtypes";
 import { estimate } from "./estimate";
 import { checkFilters } from "./filters";
 import { Findings } from "./findings";
-import { filesOf, labelOf, openInputs, referencesOf, type OpenedInput, type Opening } from "./inputs";
+import { filesOf, labelOf, lendersOf, openInputs, referencesOf, type OpenedInput, type Opening } from "./inputs";
 import { KernelMaker } from "./kernels";
 import { layersOf, layOut, type PlannedModule } from "./layout";
 import { planTensor } from "./merging";
 import { outline } from "./outline";
-import type { MergePlan, PlannedTensor, VocabularyPlan } from "./plan";
+import type { MergePlan, PlannedTensor, VocabularyModel, VocabularyPlan } from "./plan";
 import { StatisticsOfModels } from "./statistics";
 import type { FloatType } from "../../engine/protocol";
 
@@ -41,8 +43,11 @@ function isTold({ code, at }: Problem, own: readonly Problem[]): boolean {
   return own.some((problem) => problem.code === code && problem.at.line === at.line && problem.at.column === at.column);
 }
 
-/** Nothing of the vocabulary changes. */
-const AS_IT_IS: VocabularyPlan = { problems: [], rows: null, align: (tensors) => [...tensors], tokenizer: { copied: [], written: [] } };
+/** The model as whoever aligns vocabularies sees it. */
+function vocabularyModel({ reference, label, at, model }: OpenedInput, base: boolean, merged: boolean): VocabularyModel {
+  const embedding = [...model.tensors.values()].find(({ name, shape }) => shape.length === 2 && isEmbedding(name));
+  return { reference, label, at, base, merged, config: model.config, rows: embedding?.shape[0] ?? null, beside: (name) => model.beside(name) };
+}
 
 class DocumentPlanner {
   readonly findings = new Findings();
@@ -57,8 +62,11 @@ class DocumentPlanner {
     const { options } = opening;
     const profile = options.profile ?? document.profile?.value ?? "mergekit";
     const method = document.method === null ? undefined : methodNamed(document.method.value);
-    const inputs = await openInputs(referencesOf(document), findings, opening);
-    const opened = [...inputs.values()].filter((input) => input !== null);
+    const references = referencesOf(document);
+    const merged = new Set(references.map(({ value }) => labelOf(value)));
+    const inputs = await openInputs([...references, ...lendersOf(document)], findings, opening);
+    const all = [...inputs.values()].filter((input) => input !== null);
+    const opened = all.filter(({ label }) => merged.has(label));
     const base = document.base === null ? undefined : (inputs.get(labelOf(document.base.value)) ?? undefined);
     const nothing: Omit<MergePlan, "problems"> = {
       document,
@@ -66,13 +74,13 @@ class DocumentPlanner {
       profile,
       tensors: [],
       inputs: opened.map((input) => ({ label: input.label, path: input.model.path, base: input === base })),
-      files: filesOf(opened.map(({ model }) => model)),
+      files: filesOf(all.map(({ model }) => model)),
       config: null,
       tokenizer: { copied: [], written: [] },
       estimate: null,
     };
     if (options.output !== undefined) await checkInputsApart(options.output, opened, findings);
-    if (method === undefined || opened.length < inputs.size) return nothing;
+    if (method === undefined || all.length < inputs.size) return nothing;
     if (!this.checkArchitectures(opened, base)) return nothing;
     const dtype = this.floating(document.dtype);
     const outDtype = this.floating(document.outDtype);
@@ -82,7 +90,8 @@ class DocumentPlanner {
     checkFilters(method, document.parameters, outlined, findings);
     const statistics = new StatisticsOfModels();
     if (method.statistics !== undefined) await statistics.open(modules, findings, opening);
-    const vocabulary = AS_IT_IS;
+    const models = all.map((input) => vocabularyModel(input, input === base, merged.has(input.label)));
+    const vocabulary = await planVocabulary(document, models, { copyTokenizer: options.copyTokenizer, sources: opening.sources });
     for (const { severity, code, at, message, tensor, fixes } of vocabulary.problems) findings.add(severity, code, at, message, { ...(tensor === undefined ? {} : { tensor }), ...(fixes === undefined ? {} : { fixes }) });
     const seed = options.seed ?? document.seed?.value ?? 0;
     const { engine } = options;
@@ -94,7 +103,8 @@ class DocumentPlanner {
       kernels,
       statistics,
       vocabulary,
-      vocabularyOrder: opened,
+      vocabularyOrder: all,
+      vocabularyFails: vocabulary.problems.some(({ severity }) => severity === "error"),
       options,
       findings,
       methodAt: document.method!.at,
