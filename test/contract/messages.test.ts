@@ -25,14 +25,14 @@ interface Claim {
   value: Json;
 }
 
-const METHODS: EngineMethod[] = ["initialize", "statistics", "histogram", "norms", "spectrum", "picture", "values", "blockScales", "hash", "write", "difference", "relations", "residual", "lineHashes", "match", "subspaces", "shutdown"];
+const METHODS: EngineMethod[] = ["initialize", "statistics", "histogram", "norms", "spectrum", "picture", "values", "blockScales", "hash", "write", "cut", "difference", "relations", "residual", "lineHashes", "match", "subspaces", "shutdown"];
 const samples = JSON.parse(readFileSync(join(root, "test", "contract", "messages.json"), "utf8")) as Sample[];
 
 describe("engine contract", () => {
   it("has a sample of every method, and of no other", () => {
     assert.deepEqual([...new Set(samples.map(({ method }) => method))].sort(), [...METHODS].sort());
     // Fails to compile when a method is added to the protocol and not here.
-    const all: Record<EngineMethod, true> = { initialize: true, statistics: true, histogram: true, norms: true, spectrum: true, picture: true, values: true, blockScales: true, hash: true, write: true, difference: true, relations: true, residual: true, lineHashes: true, match: true, subspaces: true, shutdown: true };
+    const all: Record<EngineMethod, true> = { initialize: true, statistics: true, histogram: true, norms: true, spectrum: true, picture: true, values: true, blockScales: true, hash: true, write: true, cut: true, difference: true, relations: true, residual: true, lineHashes: true, match: true, subspaces: true, shutdown: true };
     assert.deepEqual(Object.keys(all).sort(), [...METHODS].sort());
   });
 
@@ -125,7 +125,7 @@ function complaints(claims: readonly Claim[]): string[][] {
 
 const OPTIONAL = new Set(["progressToken", "range", "errorBound", "residuals", "flattenedFrom", "order", "tolerance", "detail", "worstBlocks"]);
 /** Optional in some objects and required in others: by a key that only the former have, its value, and the field. */
-const OPTIONAL_BESIDE = [["mode", "top", "k"], ["backend", null, "seed"], ["name", "clamp", "low"], ["name", "clamp", "high"], ["maxAt", null, "histogram"], ["maxAt", null, "rows"], ["maxAt", null, "columns"], ["tensors", null, "base"]] as const;
+const OPTIONAL_BESIDE = [["mode", "top", "k"], ["backend", null, "seed"], ["name", "clamp", "low"], ["name", "clamp", "high"], ["maxAt", null, "histogram"], ["maxAt", null, "rows"], ["maxAt", null, "columns"], ["tensors", null, "base"], ["kind", "merge", "base"], ["kind", "magnitude", "cuts"], ["name", "passthrough", "scale"]] as const;
 
 function isOptional(key: string, object: { [key: string]: Json }): boolean {
   return OPTIONAL.has(key) || OPTIONAL_BESIDE.some(([beside, value, field]) => field === key && beside in object && (value === null || object[beside] === value));

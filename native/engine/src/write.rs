@@ -30,6 +30,7 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
     let bytes = dtype
         .stored_bytes(tensor.count())
         .ok_or_else(|| Error::invalid(format!("{} elements of {dtype:?} do not fill whole bytes.", tensor.count())))?;
+    let copied = dtype == tensor.dtype() && tensor.is_stored();
     let path = Path::new(path);
     let file = OpenOptions::new().write(true).open(path).map_err(|error| Error::io(path, "open", &error))?;
     let size = file.metadata().map_err(|error| Error::io(path, "open", &error))?.len();
@@ -37,7 +38,7 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
         let message = format!("The elements take {bytes} bytes from byte {offset}, but {} has {size}.", path.display());
         return Err(Error { file: Some(path.display().to_string()), offset: Some(offset), ..Error::invalid(message) });
     }
-    tiles::for_each(
+    let (_, non_finite) = tiles::for_each(
         context,
         tensor.count(),
         TILE,
@@ -45,11 +46,12 @@ pub fn write(tensor: &Tensor, dtype: Dtype, path: &str, offset: u64, context: &C
         |converter, range| {
             let first = dtype.stored_bytes(range.start).expect("no more than all of them");
             let elements = converter.convert(range.start, (range.end - range.start) as usize)?;
-            write_all_at(&file, elements, offset + first).map_err(|error| Error::io(path, "write", &error))
+            write_all_at(&file, elements, offset + first).map_err(|error| Error::io(path, "write", &error))?;
+            Ok(if copied { 0 } else { encode::non_finite(dtype, elements) })
         },
     )?;
     tensor.check()?;
-    Ok(WriteResult { bytes })
+    Ok(WriteResult { bytes, non_finite: non_finite.iter().sum() })
 }
 
 /// Turns elements of one tensor into those of another type; holds the buffers, so each thread has its own.

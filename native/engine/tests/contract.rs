@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use weight_loupe_engine::protocol::{
-    BlockScalesResult, DifferenceParams, DifferenceResult, HashResult, HistogramParams, HistogramResult,
-    InitializeParams, InitializeResult, LineHashesParams, LineHashesResult, MatchParams, MatchResult, NormsParams,
-    NormsResult, PictureParams, PictureResult, RelationsParams, RelationsResult, ResidualParams, ResidualResult,
-    ShutdownParams, SpectrumParams, SpectrumResult, Statistics, SubspacesParams, SubspacesResult, TensorParams,
-    ValuesParams, ValuesResult, WriteParams, WriteResult,
+    BlockScalesResult, CutParams, CutResult, DifferenceParams, DifferenceResult, HashResult, HistogramParams,
+    HistogramResult, InitializeParams, InitializeResult, LineHashesParams, LineHashesResult, MatchParams, MatchResult,
+    NormsParams, NormsResult, PictureParams, PictureResult, RelationsParams, RelationsResult, ResidualParams,
+    ResidualResult, ShutdownParams, SpectrumParams, SpectrumResult, Statistics, SubspacesParams, SubspacesResult,
+    TensorParams, ValuesParams, ValuesResult, WriteParams, WriteResult,
 };
 
 #[derive(serde::Deserialize)]
@@ -94,6 +94,10 @@ fn messages_survive_a_round_trip() {
                 round_trip::<WriteParams>(method, params);
                 round_trip::<WriteResult>(method, result);
             }
+            "cut" => {
+                round_trip::<CutParams>(method, params);
+                round_trip::<CutResult>(method, result);
+            }
             "difference" => {
                 round_trip::<DifferenceParams>(method, params);
                 round_trip::<DifferenceResult>(method, result);
@@ -127,6 +131,7 @@ fn messages_survive_a_round_trip() {
         "match",
         "subspaces",
         "write",
+        "cut",
         "difference",
         "relations",
         "residual",

@@ -94,8 +94,10 @@ impl<'a> Evaluation<'a> {
         if let Some(computation) = plan.computation().filter(|_| plan.is_whole()) {
             return self.evaluate(computation);
         }
-        let tensor = Tensor::of_plan(plan, Access::Sequential, None, &mut |computation| self.evaluate(computation))?;
-        Ok(Arc::new(Array::new(extents(&plan.shape), tensor.to_f64_matrix(self.context)?)))
+        let context = self.context;
+        let evaluate = &mut |computation: &Computation| self.evaluate(computation);
+        let tensor = Tensor::of_plan(plan, Access::Sequential, None, evaluate, context)?;
+        Ok(Arc::new(Array::new(extents(&plan.shape), tensor.to_f64_matrix(context)?)))
     }
 
     fn apply(&self, operation: &Operation, mut of: Vec<Arc<Array>>, shape: &[usize]) -> Result<Array> {

@@ -175,16 +175,13 @@ impl<'a> Computation<'a> {
 
 /// Bytes that the values of an operand take while they are put together, besides those of the result.
 fn operand_peak(plan: &Plan) -> u64 {
-    match (plan.computation(), plan.terms()) {
-        (Some(computation), _) => computation.peak,
-        (None, Some(terms)) => {
-            let computed =
-                terms.iter().filter(|(_, term)| term.leaves().iter().any(|leaf| leaf.computation().is_some()));
-            computed.fold(bytes(&plan.shape), |sum, (_, term)| sum.saturating_add(operand_peak(term)))
-        }
-        // A file's elements may be turned round on the way.
-        (None, None) => bytes(&plan.shape),
+    if let Some(computation) = plan.computation() {
+        return computation.peak;
     }
+    // A file's elements may be turned round on the way.
+    let operands = plan.operands().into_iter();
+    let computed = operands.filter(|operand| operand.leaves().iter().any(|leaf| leaf.computation().is_some()));
+    computed.fold(bytes(&plan.shape), |sum, operand| sum.saturating_add(operand_peak(operand)))
 }
 
 /// Bytes of values of `shape`.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{MergeMethod, MergeProfile};
 use crate::tensor::Dtype;
 
 /// Byte order of stored elements; little endian when it is not said.
@@ -62,6 +63,39 @@ pub enum Expression {
         of: Vec<Expression>,
         /// One for each operand.
         coefficients: Vec<f64>,
+    },
+    /// Operands of one type one after the other along the first axis.
+    Concatenate {
+        /// At least one; the axes after the first are of one length.
+        of: Vec<Expression>,
+    },
+    /// Rows (along the first axis) of the operand.
+    Select {
+        /// Operand.
+        of: Box<Expression>,
+        /// Base64 of the rows' numbers, little-endian u32.
+        rows: String,
+    },
+    /// Rounded to nearest even of another type.
+    Cast {
+        /// Operand.
+        of: Box<Expression>,
+        /// The other type.
+        dtype: FloatingPoint,
+    },
+    /// Tensors of one shape merged.
+    Merge {
+        /// What makes one of them.
+        method: MergeMethod,
+        /// Where it rounds.
+        profile: MergeProfile,
+        /// What inputs are rounded to, and steps are computed in.
+        dtype: FloatingPoint,
+        /// Inputs without the base.
+        of: Vec<Expression>,
+        /// The base.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<Box<Expression>>,
     },
     /// Values computed in f64 from those of the operands.
     Compute {
@@ -233,7 +267,7 @@ pub enum RoundedTo {
     BF16,
 }
 
-/// Types whose neighbouring numbers are counted.
+/// Types of floating point that are computed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the types' own names")]
 pub enum FloatingPoint {
@@ -241,6 +275,18 @@ pub enum FloatingPoint {
     F32,
     F16,
     BF16,
+}
+
+impl FloatingPoint {
+    /// The type that elements of it are stored as.
+    pub const fn dtype(self) -> Dtype {
+        match self {
+            Self::F64 => Dtype::F64,
+            Self::F32 => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::BF16 => Dtype::BF16,
+        }
+    }
 }
 
 /// Functions of one value.

@@ -2,6 +2,7 @@
 
 mod comparison;
 mod expression;
+mod merge;
 mod structure;
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +11,11 @@ use crate::numeric::Numeric;
 use crate::tensor::Dtype;
 pub use comparison::*;
 pub use expression::*;
+pub use merge::*;
 pub use structure::*;
 
 /// Raised whenever a message changes; client and engine refuse each other when it differs.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The engine's own version.
 pub const ENGINE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -518,10 +520,12 @@ pub struct WriteParams {
 
 /// Answer of `write`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WriteResult {
     /// How many were written.
     pub bytes: u64,
+    /// Elements written, as values, that are not finite; 0 when elements were copied.
+    pub non_finite: u64,
 }
 
 /// Parameters of `shutdown`.

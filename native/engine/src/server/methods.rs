@@ -159,13 +159,17 @@ pub fn by_size(expression: &Expression) -> Lane {
 /// Length of the stored range under an expression: an upper bound of what it reads. For computed values the memory that
 /// they take, and nothing for what will be refused.
 pub fn stored_bytes(expression: &Expression) -> u64 {
+    let all = |of: &[Expression]| of.iter().fold(0u64, |sum, of| stored_bytes(of).saturating_add(sum));
     match expression {
         Expression::Range { bytes, .. } | Expression::Blocks { bytes, .. } => *bytes,
         Expression::Strided { of, .. }
         | Expression::Slice { of, .. }
         | Expression::Permute { of, .. }
-        | Expression::Reshape { of, .. } => stored_bytes(of),
-        Expression::Combination { of, .. } => of.iter().fold(0, |sum, of| stored_bytes(of).saturating_add(sum)),
+        | Expression::Reshape { of, .. }
+        | Expression::Select { of, .. }
+        | Expression::Cast { of, .. } => stored_bytes(of),
+        Expression::Combination { of, .. } | Expression::Concatenate { of } => all(of),
+        Expression::Merge { of, base, .. } => all(of).saturating_add(base.as_deref().map_or(0, stored_bytes)),
         Expression::Compute { .. } => tensor::computed_bytes(expression).ok().flatten().unwrap_or(0),
     }
 }

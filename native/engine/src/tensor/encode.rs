@@ -6,6 +6,7 @@
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
+use super::decode;
 use super::dtype::Dtype;
 
 /// Whether values can be rounded to `dtype`; elements of every other type are only ever copied.
@@ -83,6 +84,25 @@ pub fn from_f32(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
             let format = small(dtype).expect("a type that values can be rounded to");
             out.extend(values.iter().map(|&value| format.encode(f64::from(value)) as u8));
         }
+    }
+}
+
+/// How many of the stored elements of `dtype`, one after the other, are not finite.
+pub fn non_finite(dtype: Dtype, elements: &[u8]) -> u64 {
+    fn count<const N: usize>(elements: &[u8], test: impl Fn([u8; N]) -> bool) -> u64 {
+        let elements = elements.chunks_exact(N).map(|element| element.try_into().expect("N bytes"));
+        elements.map(|element| u64::from(test(element))).sum()
+    }
+    match dtype {
+        Dtype::F64 => count(elements, |element| !f64::from_le_bytes(element).is_finite()),
+        Dtype::F32 => count(elements, |element| !f32::from_le_bytes(element).is_finite()),
+        Dtype::F16 => count(elements, |element| u16::from_le_bytes(element) & 0x7c00 == 0x7c00),
+        Dtype::BF16 => count(elements, |element| u16::from_le_bytes(element) & 0x7f80 == 0x7f80),
+        Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ | Dtype::F8_E8M0 => {
+            let table = decode::byte_table(dtype);
+            count(elements, |[code]| !table[usize::from(code)].is_finite())
+        }
+        _ => 0,
     }
 }
 

@@ -6,6 +6,7 @@ use super::dtype::Dtype;
 use super::layout::{self, Axis};
 use crate::compute::Computation;
 use crate::error::{Error, Result};
+use crate::merge::Merge;
 use crate::protocol::{BlockType, ByteOrder, Expression};
 
 /// Most axes of a tensor.
@@ -15,7 +16,7 @@ const MAX_DEPTH: usize = 48;
 
 /// What a walk goes through.
 #[derive(Debug)]
-enum Origin<'a> {
+pub(super) enum Origin<'a> {
     /// Stored elements.
     File {
         path: &'a str,
@@ -26,12 +27,20 @@ enum Origin<'a> {
     Computed(Box<Computation<'a>>),
     /// Σ coefficient·walk, element by element, of walks of the plan's shape: the plan's own walk is over all of it in order.
     Combined(Vec<(f64, Plan<'a>)>),
+    /// Walks one after the other.
+    Concatenated(Vec<Plan<'a>>),
+    /// Rows of a walk.
+    Selected { of: Box<Plan<'a>>, rows: Vec<u32> },
+    /// The values of a walk, of the plan's shape, rounded to the plan's type: the plan's own walk is over all of it in order.
+    Cast(Box<Plan<'a>>),
+    /// Walks of one shape merged; the base last where there is one.
+    Merged { merge: Merge<'a>, of: Vec<Plan<'a>> },
 }
 
 /// A checked expression.
 #[derive(Debug)]
 pub struct Plan<'a> {
-    origin: Origin<'a>,
+    pub(super) origin: Origin<'a>,
     pub dtype: Dtype,
     pub order: Option<ByteOrder>,
     /// What the stored blocks are, when elements are not stored one by one.
@@ -42,16 +51,14 @@ pub struct Plan<'a> {
     pub start: u64,
     pub axes: Vec<Axis>,
     /// Whether `axes` are the axes of `shape`; false after a reshape that no strides can express.
-    aligned: bool,
+    pub(super) aligned: bool,
 }
 
 impl<'a> Plan<'a> {
     /// The values `computation` gives, row-major.
     fn computed(computation: Computation<'a>) -> Result<Self> {
         let shape = computation.shape.clone();
-        let (count, axes) = (elements(&shape)?, row_major(&shape));
-        let origin = Origin::Computed(Box::new(computation));
-        Ok(Self { origin, dtype: Dtype::F64, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+        Self::whole(Origin::Computed(Box::new(computation)), Dtype::F64, shape)
     }
 
     /// Σ coefficient·walk of `terms`, element by element.
@@ -65,33 +72,15 @@ impl<'a> Plan<'a> {
                 first.shape, other.shape
             )));
         }
-        let (shape, count) = (first.shape.clone(), first.count);
-        let axes = row_major(&shape);
-        let origin = Origin::Combined(terms);
-        Ok(Self { origin, dtype: Dtype::F64, order: None, blocks: None, shape, count, start: 0, axes, aligned: true })
+        let shape = first.shape.clone();
+        Self::whole(Origin::Combined(terms), Dtype::F64, shape)
     }
 
     /// What computes the values, when that is one computation.
     pub fn computation(&self) -> Option<&Computation<'a>> {
         match &self.origin {
             Origin::Computed(computation) => Some(computation),
-            Origin::File { .. } | Origin::Combined(_) => None,
-        }
-    }
-
-    /// What the values are a linear combination of, when they are one.
-    pub fn terms(&self) -> Option<&[(f64, Self)]> {
-        match &self.origin {
-            Origin::Combined(terms) => Some(terms),
-            Origin::File { .. } | Origin::Computed(_) => None,
-        }
-    }
-
-    /// Every walk that the values come out of: the terms of a combination, theirs where they are combinations, or this one.
-    pub fn leaves(&self) -> Vec<&Self> {
-        match &self.origin {
-            Origin::Combined(terms) => terms.iter().flat_map(|(_, term)| term.leaves()).collect(),
-            Origin::File { .. } | Origin::Computed(_) => vec![self],
+            _ => None,
         }
     }
 
@@ -99,7 +88,7 @@ impl<'a> Plan<'a> {
     pub fn file(&self) -> Option<&'a Path> {
         match self.origin {
             Origin::File { path, .. } => Some(path.as_ref()),
-            Origin::Computed(_) | Origin::Combined(_) => None,
+            _ => None,
         }
     }
 
@@ -114,15 +103,12 @@ impl<'a> Plan<'a> {
     /// Equal for walks over the same elements in the same order and shape.
     pub fn digest(&self) -> blake3::Hash {
         // Every field, so that one that is added is not forgotten here.
-        let Self { origin, dtype, order, blocks, shape, count, start, axes, aligned } = self;
+        let Self { origin: _, dtype, order, blocks, shape, count, start, axes, aligned } = self;
         let mut hasher = blake3::Hasher::new();
-        match origin {
-            Origin::File { path, offset } => hasher.update(format!("{path:?} {offset}").as_bytes()),
-            Origin::Computed(computation) => hasher.update(computation.digest().as_bytes()),
-            Origin::Combined(terms) => terms.iter().fold(&mut hasher, |hasher, (coefficient, term)| {
-                hasher.update(&coefficient.to_bits().to_le_bytes()).update(term.digest().as_bytes())
-            }),
-        };
+        hasher.update(&self.distinction());
+        for operand in self.operands() {
+            hasher.update(operand.digest().as_bytes());
+        }
         hasher
             .update(format!("{dtype:?} {order:?} {blocks:?} {shape:?} {count} {start} {axes:?} {aligned}").as_bytes());
         hasher.finalize()
@@ -192,6 +178,16 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan<'_>> {
             let terms = terms.map(|(of, &coefficient)| Ok((coefficient, lower_at(of, depth + 1)?)));
             Plan::combined(terms.collect::<Result<_>>()?)
         }
+        Expression::Concatenate { of } => {
+            Plan::concatenated(of.iter().map(|of| lower_at(of, depth + 1)).collect::<Result<_>>()?)
+        }
+        Expression::Select { of, rows } => Plan::selected(lower_at(of, depth + 1)?, rows),
+        Expression::Cast { of, dtype } => Plan::cast(lower_at(of, depth + 1)?, dtype.dtype()),
+        Expression::Merge { method, profile, dtype, of, base } => {
+            let merge = Merge { method, profile: *profile, dtype: *dtype, with_base: base.is_some() };
+            let inputs = of.iter().chain(base.as_deref());
+            Plan::merged(merge, inputs.map(|of| lower_at(of, depth + 1)).collect::<Result<_>>()?)
+        }
         Expression::Compute { operation, of } => {
             let operands = of.iter().map(|operand| lower_at(operand, depth + 1)).collect::<Result<_>>()?;
             Plan::computed(Computation::new(operation, operands)?)
@@ -200,7 +196,7 @@ fn lower_at(expression: &Expression, depth: usize) -> Result<Plan<'_>> {
 }
 
 /// Number of elements of `shape`.
-fn elements(shape: &[u64]) -> Result<u64> {
+pub(super) fn elements(shape: &[u64]) -> Result<u64> {
     if shape.len() > MAX_AXES {
         return Err(Error::invalid(format!("A tensor has {} axes; at most {MAX_AXES} are supported.", shape.len())));
     }
@@ -254,7 +250,7 @@ fn stored<'a>(
 }
 
 /// The walk over elements of `shape` as they follow one another.
-fn row_major(shape: &[u64]) -> Vec<Axis> {
+pub(super) fn row_major(shape: &[u64]) -> Vec<Axis> {
     let mut axes = vec![Axis { len: 0, stride: 1 }; shape.len()];
     let mut stride = 1u64;
     for (axis, &len) in axes.iter_mut().zip(shape).rev() {
@@ -293,14 +289,16 @@ fn in_order(plan: Plan) -> Result<Plan> {
     if plan.aligned { Ok(plan) } else { Plan::computed(Computation::copy(plan)) }
 }
 
-/// What `view` makes of `plan`; of a combination, the combination of what it makes of each term.
+/// What `view` makes of `plan`; of what goes element by element through its operands (a combination, a cast), the same of what
+/// it makes of each of them.
 fn each_term<'a>(plan: Plan<'a>, view: &impl Fn(Plan<'a>) -> Result<Plan<'a>>) -> Result<Plan<'a>> {
     match plan.origin {
         Origin::Combined(terms) => {
             let terms = terms.into_iter().map(|(coefficient, term)| Ok((coefficient, each_term(term, view)?)));
             Plan::combined(terms.collect::<Result<_>>()?)
         }
-        Origin::File { .. } | Origin::Computed(_) => view(plan),
+        Origin::Cast(of) => Plan::cast(each_term(*of, view)?, plan.dtype),
+        _ => view(plan),
     }
 }
 

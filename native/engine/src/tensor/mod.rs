@@ -1,13 +1,16 @@
-//! Tensors: expressions over bytes of files, lowered to strided views of one stored range or of computed values, and to linear
-//! combinations of such views.
+//! Tensors: expressions over bytes of files, lowered to strided views of one stored range or of computed values, and to what is
+//! put together from such views: linear combinations, rows, merges.
 
 mod combination;
+mod composite;
 pub mod decode;
 mod dtype;
 pub mod encode;
 mod expression;
+mod gathered;
 mod layout;
 mod read;
+mod rounded;
 
 use std::sync::Arc;
 
@@ -19,6 +22,7 @@ pub use read::Reader;
 use crate::compute::{self, Array, Computation};
 use crate::context::{CancelToken, Context};
 use crate::error::{Error, Result};
+use crate::merge::{self, Merged};
 use crate::protocol::{BlockType, ByteOrder, Expression};
 use crate::source::{Access, Method, Source};
 
@@ -55,10 +59,18 @@ enum Origin {
     Source(Arc<Source>),
     /// Σ coefficient·tensor, element by element, of tensors of one shape.
     Terms(Arc<[(f64, Tensor)]>),
+    /// The values of a tensor of the same shape, rounded to this one's type.
+    Cast(Arc<Tensor>),
+    /// Tensors one after the other along the first axis.
+    Parts(Arc<[Tensor]>),
+    /// Rows of a tensor.
+    Rows(Arc<(Tensor, Vec<u32>)>),
+    /// Tensors of one shape merged.
+    Merged(Arc<Merged>),
 }
 
-/// A resolved tensor: a shape over a strided walk through one open range of bytes or an array in memory, or over a linear
-/// combination of such tensors.
+/// A resolved tensor: a shape over a strided walk through one open range of bytes, an array in memory, or what is put together
+/// from such tensors.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     origin: Origin,
@@ -71,7 +83,7 @@ pub struct Tensor {
     /// First element, counted in elements from the start of the source (for F4 in half bytes).
     start: u64,
     /// The walk in row-major order, outermost axis first, with neighbouring axes joined where they are contiguous. That of a
-    /// combination is over its elements as they follow one another.
+    /// combination or a cast is over its elements as they follow one another.
     axes: Vec<Axis>,
     count: u64,
 }
@@ -121,31 +133,43 @@ impl Tensor {
         let computations = plans.iter().flat_map(Plan::leaves).filter_map(Plan::computation);
         let _turn = compute::Turn::take(computations, context.cancel)?;
         let evaluate = &mut |computation: &Computation| computation.evaluate(context);
-        plans.iter().map(|plan| Self::of_plan(plan, access, method, evaluate)).collect()
+        plans.iter().map(|plan| Self::of_plan(plan, access, method, evaluate, context)).collect()
     }
 
-    /// The elements that `plan` walks through, `evaluate` giving the values of computations.
+    /// The elements that `plan` walks through, `evaluate` giving the values of computations. What merges need of whole tensors is
+    /// found on the way.
     ///
     /// # Errors
-    /// `Io` or `Truncated`, and what `evaluate` fails with.
+    /// `Io` or `Truncated`, and what `evaluate` fails with; for merges `Undefined`, `Cancelled`.
     pub(crate) fn of_plan(
         plan: &Plan,
         access: Access,
         method: Option<Method>,
         evaluate: &mut dyn FnMut(&Computation) -> Result<Arc<Array>>,
+        context: &Context,
     ) -> Result<Self> {
-        let (origin, start) = if let Some(terms) = plan.terms() {
-            let mut opened = Vec::with_capacity(terms.len());
-            for (coefficient, term) in terms {
-                opened.push((*coefficient, Self::of_plan(term, access, method, evaluate)?));
+        let mut open = |plan: &Plan| Self::of_plan(plan, access, method, evaluate, context);
+        let mut start = plan.start;
+        let origin = match &plan.origin {
+            expression::Origin::File { .. } => {
+                let (path, first_byte, bytes, first) = plan.touched()?.expect("elements of a file");
+                start = first;
+                Origin::Source(Arc::new(Source::open(path.as_ref(), first_byte, bytes, access, method)?))
             }
-            (Origin::Terms(opened.into()), 0)
-        } else if let Some(computation) = plan.computation() {
-            (Origin::Source(Arc::new(Source::Computed(evaluate(computation)?))), plan.start)
-        } else {
-            let (path, first_byte, bytes, start) = plan.touched()?.expect("elements of a file");
-            let source = Source::open(path.as_ref(), first_byte, bytes, access, method)?;
-            (Origin::Source(Arc::new(source)), start)
+            expression::Origin::Computed(computation) => {
+                Origin::Source(Arc::new(Source::Computed(evaluate(computation)?)))
+            }
+            expression::Origin::Combined(terms) => {
+                let terms = terms.iter().map(|(coefficient, term)| Ok((*coefficient, open(term)?)));
+                Origin::Terms(terms.collect::<Result<_>>()?)
+            }
+            expression::Origin::Concatenated(of) => Origin::Parts(of.iter().map(open).collect::<Result<_>>()?),
+            expression::Origin::Selected { of, rows } => Origin::Rows(Arc::new((open(of)?, rows.clone()))),
+            expression::Origin::Cast(of) => Origin::Cast(Arc::new(open(of)?)),
+            expression::Origin::Merged { merge, of } => {
+                let of = of.iter().map(open).collect::<Result<_>>()?;
+                Origin::Merged(Arc::new(merge::open(merge, of, context)?))
+            }
         };
         let &Plan { dtype, blocks, count, .. } = plan;
         // There is nothing to turn round in a byte.
@@ -178,6 +202,10 @@ impl Tensor {
         match &self.origin {
             Origin::Source(source) => source.check(),
             Origin::Terms(terms) => terms.iter().try_for_each(|(_, tensor)| tensor.check()),
+            Origin::Cast(of) => of.check(),
+            Origin::Parts(parts) => parts.iter().try_for_each(Self::check),
+            Origin::Rows(rows) => rows.0.check(),
+            Origin::Merged(merged) => merged.inputs().iter().try_for_each(Self::check),
         }
     }
 
@@ -189,6 +217,34 @@ impl Tensor {
         let contiguous = matches!(self.axes[..], [] | [Axis { stride: 1, .. }]);
         let whole = contiguous && self.start == 0 && self.count % elements == 0;
         whole.then_some((blocks, self.count / elements, source))
+    }
+
+    /// Whether the elements are those of files, bit by bit.
+    pub fn is_stored(&self) -> bool {
+        match &self.origin {
+            Origin::Source(source) => matches!(**source, Source::Stored(_)) && self.blocks.is_none(),
+            Origin::Terms(_) | Origin::Cast(_) | Origin::Merged(_) => false,
+            Origin::Parts(parts) => parts.iter().all(Self::is_stored),
+            Origin::Rows(rows) => rows.0.is_stored(),
+        }
+    }
+
+    /// Where the element at row-major position `index` is, in elements from the start of the source.
+    fn position(&self, mut index: u64) -> u64 {
+        let mut position = self.start;
+        for axis in self.axes.iter().rev() {
+            position += index % axis.len * axis.stride;
+            index /= axis.len;
+        }
+        position
+    }
+
+    /// Elements in one contiguous run of the innermost axis; 1 where that axis is strided.
+    fn run(&self) -> u64 {
+        match self.axes.last() {
+            Some(Axis { len, stride: 1 }) => *len,
+            _ => 1,
+        }
     }
 
     /// Rows of the matrix view: the first axis; 1 for a scalar.
@@ -214,6 +270,10 @@ impl Tensor {
         if let Origin::Terms(terms) = &self.origin {
             let turned = |(coefficient, term): &(f64, Self)| Some((*coefficient, term.transposed_for_reading()?));
             let origin = Origin::Terms(terms.iter().map(turned).collect::<Option<_>>()?);
+            return Some(Self { origin, shape: vec![self.columns(), self.rows()], ..self.clone() });
+        }
+        if let Origin::Cast(of) = &self.origin {
+            let origin = Origin::Cast(Arc::new(of.transposed_for_reading()?));
             return Some(Self { origin, shape: vec![self.columns(), self.rows()], ..self.clone() });
         }
         let [outer, inner] = layout::split(&self.axes, self.rows(), self.columns())?;

@@ -1,7 +1,9 @@
 //! Reading elements of a strided walk by their row-major position.
 
 use super::combination::Combination;
+use super::gathered::Gathered;
 use super::layout::Axis;
+use super::rounded::Rounded;
 use super::{Dtype, Origin, Tensor};
 use crate::blocks;
 use crate::error::Result;
@@ -19,6 +21,8 @@ pub struct Reader<'a> {
 enum Way<'a> {
     Walk(Walk<'a>),
     Combination(Combination<'a>),
+    Rounded(Box<Rounded<'a>>),
+    Gathered(Box<Gathered<'a>>),
 }
 
 impl<'a> Reader<'a> {
@@ -26,6 +30,8 @@ impl<'a> Reader<'a> {
         let way = match &tensor.origin {
             Origin::Source(source) => Way::Walk(Walk::new(tensor, source)),
             Origin::Terms(terms) => Way::Combination(Combination::new(terms)),
+            Origin::Cast(of) => Way::Rounded(Box::new(Rounded::new(of, tensor.dtype))),
+            Origin::Parts(_) | Origin::Rows(_) | Origin::Merged(_) => Way::Gathered(Box::new(Gathered::new(tensor))),
         };
         Self { count: tensor.count, way }
     }
@@ -45,6 +51,8 @@ impl<'a> Reader<'a> {
             _ if count == 0 => Ok(&[]),
             Way::Walk(walk) => walk.elements(first, count),
             Way::Combination(combination) => combination.elements(first, count),
+            Way::Rounded(rounded) => rounded.elements(first, count),
+            Way::Gathered(gathered) => gathered.elements(first, count),
         }
     }
 }
@@ -60,6 +68,8 @@ impl Reader<'_> {
             _ if count == 0 => {}
             Way::Walk(walk) => walk.fetch(first, count),
             Way::Combination(combination) => combination.fetch(first, count),
+            Way::Rounded(rounded) => rounded.fetch(first, count),
+            Way::Gathered(gathered) => gathered.fetch(first, count),
         }
     }
 }
@@ -82,11 +92,7 @@ const DECODED: usize = 4096;
 
 impl<'a> Walk<'a> {
     fn new(tensor: &'a Tensor, source: &'a Source) -> Self {
-        let run = match tensor.axes.last() {
-            Some(Axis { len, stride: 1 }) => *len,
-            _ => 1,
-        };
-        Self { tensor, source, run, elements: Vec::new(), stored: Vec::new(), values: Vec::new() }
+        Self { tensor, source, run: tensor.run(), elements: Vec::new(), stored: Vec::new(), values: Vec::new() }
     }
 
     fn elements(&mut self, first: u64, count: usize) -> Result<&[u8]> {
@@ -95,7 +101,7 @@ impl<'a> Walk<'a> {
         let as_stored = tensor.dtype != Dtype::F4 && tensor.order.is_none() && tensor.blocks.is_none();
         if as_stored && self.run > 1 && first % self.run + count as u64 <= self.run {
             let width = tensor.dtype.width();
-            return self.source.bytes(self.position(first) * width as u64, count * width, &mut self.stored);
+            return self.source.bytes(self.tensor.position(first) * width as u64, count * width, &mut self.stored);
         }
         self.gather(first, count)?;
         Ok(&self.elements)
@@ -103,7 +109,7 @@ impl<'a> Walk<'a> {
 
     fn fetch(&self, first: u64, count: u64) {
         if self.run > 1 && first % self.run + count <= self.run {
-            let position = self.position(first);
+            let position = self.tensor.position(first);
             let (start, end) = match self.tensor.blocks {
                 Some(blocks) => {
                     let (elements, bytes) = (blocks.elements() as u64, blocks.bytes() as u64);
@@ -116,16 +122,6 @@ impl<'a> Walk<'a> {
             };
             self.source.fetch(start, (end - start) as usize);
         }
-    }
-
-    /// Where the element at row-major position `index` is stored, in elements from the start of the source.
-    fn position(&self, mut index: u64) -> u64 {
-        let mut position = self.tensor.start;
-        for axis in self.tensor.axes.iter().rev() {
-            position += index % axis.len * axis.stride;
-            index /= axis.len;
-        }
-        position
     }
 
     /// Copies the elements, run by run, into the buffer.
@@ -150,7 +146,7 @@ impl<'a> Walk<'a> {
         let mut index = first;
         while index < end {
             let length = (self.run - index % self.run).min(end - index);
-            let position = self.position(index);
+            let position = self.tensor.position(index);
             self.append(position, length as usize, out)?;
             index += length;
         }
@@ -163,7 +159,7 @@ impl<'a> Walk<'a> {
         let mut index = first;
         while index < end {
             let length = (inner.len - index % inner.len).min(end - index);
-            let position = self.position(index);
+            let position = self.tensor.position(index);
             for step in 0..length {
                 self.append(position + step * inner.stride, 1, out)?;
             }

@@ -1,0 +1,238 @@
+//! What a merge computes in: numbers of one type, and the type that every step is rounded to.
+
+use std::fmt::Debug;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use crate::tensor::{Dtype, decode, encode};
+
+/// Numbers that values are held as.
+pub trait Real:
+    Copy
+    + Debug
+    + Default
+    + PartialOrd
+    + Send
+    + Sync
+    + 'static
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// To nearest even.
+    fn of(value: f64) -> Self;
+    /// Exactly.
+    fn wide(self) -> f64;
+    /// Magnitude.
+    fn abs(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Decodes unpacked elements of `dtype`, rounding to nearest even.
+    fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]);
+    /// Appends `values` as little-endian elements of `dtype`, rounded to nearest even.
+    fn encode(dtype: Dtype, values: &[Self], out: &mut Vec<u8>);
+}
+
+impl Real for f32 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as Self
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self::abs(self)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self::sqrt(self)
+    }
+
+    fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]) {
+        decode::to_f32(dtype, bytes, out);
+    }
+
+    fn encode(dtype: Dtype, values: &[Self], out: &mut Vec<u8>) {
+        encode::from_f32(dtype, values, out);
+    }
+}
+
+impl Real for f64 {
+    const ZERO: Self = 0.0;
+    const ONE: Self = 1.0;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn wide(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self::abs(self)
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self::sqrt(self)
+    }
+
+    fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]) {
+        decode::to_f64(dtype, bytes, out);
+    }
+
+    fn encode(dtype: Dtype, values: &[Self], out: &mut Vec<u8>) {
+        encode::from_f64(dtype, values, out);
+    }
+}
+
+/// Numbers and the type that every step is rounded to. Sums, products and quotients of halves that are rounded to f32 first and
+/// to a half type then are the correctly rounded ones.
+pub trait Arithmetic: Copy + Debug + Default + Send + Sync + 'static {
+    /// What values are held as.
+    type Real: Real;
+    /// The type.
+    const DTYPE: Dtype;
+    /// To nearest even.
+    fn round(value: Self::Real) -> Self::Real;
+}
+
+/// bfloat16.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Brain;
+/// binary16.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Half;
+/// binary32.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Single;
+/// binary64.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Double;
+
+impl Arithmetic for Brain {
+    type Real = f32;
+    const DTYPE: Dtype = Dtype::BF16;
+
+    #[inline(always)]
+    fn round(value: f32) -> f32 {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+        // Without a branch, so that compilers make vectors of it; a NaN stays what it is.
+        f32::from_bits(if value.is_nan() { bits } else { rounded })
+    }
+}
+
+impl Arithmetic for Half {
+    type Real = f32;
+    const DTYPE: Dtype = Dtype::F16;
+
+    #[inline(always)]
+    fn round(value: f32) -> f32 {
+        /// 2⁻¹⁴, the least normal number.
+        const LEAST: f32 = f32::from_bits((127 - 14) << 23);
+        /// The largest number and half a unit of it.
+        const BEYOND: f32 = 65_520.0;
+        let bits = value.to_bits();
+        let magnitude = value.abs();
+        let normal = f32::from_bits((bits.wrapping_add(0x0fff + (bits >> 13 & 1)) & 0xffff_e000) & 0x7fff_ffff);
+        // Neighbours of 0.5 in f32 lie 2⁻²⁴ apart, as subnormal numbers do.
+        let small = (magnitude + 0.5) - 0.5;
+        let rounded = if magnitude < LEAST { small } else { normal };
+        let rounded = if magnitude >= BEYOND { f32::INFINITY } else { rounded };
+        let rounded = f32::from_bits(rounded.to_bits() | bits & 0x8000_0000);
+        if value.is_nan() { value } else { rounded }
+    }
+}
+
+impl Arithmetic for Single {
+    type Real = f32;
+    const DTYPE: Dtype = Dtype::F32;
+
+    #[inline(always)]
+    fn round(value: f32) -> f32 {
+        value
+    }
+}
+
+impl Arithmetic for Double {
+    type Real = f64;
+    const DTYPE: Dtype = Dtype::F64;
+
+    #[inline(always)]
+    fn round(value: f64) -> f64 {
+        value
+    }
+}
+
+/// Rounds each of `values` to `dtype`, which is one that values can be rounded to.
+pub fn round_to<R: Real>(dtype: Dtype, values: &mut [R]) {
+    let mut bytes = Vec::with_capacity(values.len() * dtype.width());
+    R::encode(dtype, values, &mut bytes);
+    R::decode(dtype, &bytes, values);
+}
+
+/// Calls `work` compiled for AVX2 and F16C where the processor has them; what is inlined into it becomes vectors.
+#[inline(always)]
+pub fn vectorised<T>(work: impl FnOnce() -> T) -> T {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
+        #[target_feature(enable = "avx2,f16c")]
+        fn wide<T>(work: impl FnOnce() -> T) -> T {
+            work()
+        }
+        // SAFETY: the processor has both.
+        return unsafe { wide(work) };
+    }
+    work()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every bit pattern's neighbourhood: numbers of the type stay, the rest rounds as the encoder does.
+    #[test]
+    fn rounds_as_the_encoder_does() {
+        let mut state = 0x2545_f491u32;
+        let mut values: Vec<f32> = (0..=u16::MAX)
+            .flat_map(|high| [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff].map(|low| u32::from(high) << 16 | low))
+            .map(f32::from_bits)
+            .collect();
+        values.extend((0..200_000).map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Exponents around those of halves.
+            f32::from_bits(state & 0x807f_ffff | (100 + (state >> 3) % 46) << 23)
+        }));
+        for (dtype, round) in [(Dtype::BF16, Brain::round as fn(f32) -> f32), (Dtype::F16, Half::round)] {
+            let mut expected = values.clone();
+            round_to(dtype, &mut expected);
+            for (&value, expected) in values.iter().zip(expected) {
+                let found = round(value);
+                assert!(
+                    found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan(),
+                    "{dtype:?} {value:e}: {found:e}, {expected:e}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Tensors of one shape merged into one: what a method needs of whole tensors is found in passes when the merge is opened, its
+//! values are then computed a piece at a time, wherever they are read. Memory is a few pieces per thread, and bytes depend neither
+//! on threads nor on how they are read.
+//!
+//! `check` before a file is opened; `inputs`, the tensors a piece at a time; `arithmetic`, what is computed in; `method`, what a
+//! method is; `reader`, elements of the result; then one module per family of methods.
+
+mod arithmetic;
+mod check;
+mod inputs;
+mod linear;
+mod method;
+mod passthrough;
+mod reader;
+
+pub use reader::Reader;
+
+use arithmetic::{Arithmetic, Brain, Double, Half, Single};
+use inputs::Inputs;
+use linear::Linear;
+use method::Kernel;
+use passthrough::Passthrough;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::protocol::{FloatingPoint, MergeMethod, MergeProfile};
+use crate::tensor::{Dtype, Tensor};
+
+/// A method on operands that it fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Merge<'a> {
+    /// The method and its parameters.
+    pub method: &'a MergeMethod,
+    /// Where it rounds.
+    pub profile: MergeProfile,
+    /// What inputs are rounded to, and what is computed in.
+    pub dtype: FloatingPoint,
+    /// Whether the last tensor is the base.
+    pub with_base: bool,
+}
+
+impl Merge<'_> {
+    /// The type of the merged values.
+    pub fn result(&self) -> Dtype {
+        match (self.method, self.dtype) {
+            (MergeMethod::ArceeFusion {} | MergeMethod::RamPlus { .. }, FloatingPoint::F16 | FloatingPoint::BF16) => {
+                Dtype::F32
+            }
+            (_, dtype) => dtype.dtype(),
+        }
+    }
+
+    /// Equal for equal methods.
+    pub fn digest(&self) -> blake3::Hash {
+        let Self { method, profile, dtype, with_base } = self;
+        blake3::hash(&serde_json::to_vec(&(method, profile, dtype, with_base)).expect("plain data"))
+    }
+}
+
+/// A merge that is ready to be read.
+#[derive(Debug)]
+pub struct Merged {
+    inputs: Inputs,
+    kernel: Prepared,
+    dtype: Dtype,
+}
+
+/// A method with its parameters and what it needs of whole tensors, by what it computes in.
+#[derive(Debug)]
+enum Prepared {
+    Narrow(Box<dyn Kernel<f32>>),
+    Wide(Box<dyn Kernel<f64>>),
+}
+
+impl Merged {
+    /// All tensors that are read, the base last where there is one.
+    pub fn inputs(&self) -> &[Tensor] {
+        self.inputs.tensors()
+    }
+
+    /// Reads elements.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader::new(self)
+    }
+}
+
+/// Opens the merge of `tensors`, the base last where there is one, which passed `Merge::check`: passes over all of them where the
+/// method needs some.
+///
+/// # Errors
+/// `Undefined` for values that the method is not defined for; `Cancelled`, `Io`, `Truncated`.
+pub fn open(merge: &Merge, tensors: Vec<Tensor>, context: &Context) -> Result<Merged> {
+    let inputs = Inputs::new(tensors, merge.with_base, merge.dtype.dtype());
+    let stepwise = merge.profile == MergeProfile::Mergekit && rounds_steps(merge.method);
+    let kernel = match merge.dtype {
+        FloatingPoint::BF16 if stepwise => Prepared::Narrow(prepare::<Brain>(merge, &inputs, context)?),
+        FloatingPoint::F16 if stepwise => Prepared::Narrow(prepare::<Half>(merge, &inputs, context)?),
+        FloatingPoint::F64 => Prepared::Wide(prepare::<Double>(merge, &inputs, context)?),
+        _ => Prepared::Narrow(prepare::<Single>(merge, &inputs, context)?),
+    };
+    Ok(Merged { inputs, kernel, dtype: merge.result() })
+}
+
+/// Whether mergekit rounds the method's intermediate values to the compute type.
+fn rounds_steps(method: &MergeMethod) -> bool {
+    !matches!(method, MergeMethod::Linear { .. } | MergeMethod::Slerp { .. } | MergeMethod::Passthrough { .. })
+}
+
+/// The method, after the passes that it needs, in arithmetic `A`.
+fn prepare<A: Arithmetic>(merge: &Merge, inputs: &Inputs, context: &Context) -> Result<Box<dyn Kernel<A::Real>>> {
+    let _ = (inputs, context);
+    Ok(match merge.method {
+        MergeMethod::Linear { weights, normalize } => Box::new(Linear::new(weights, *normalize)),
+        MergeMethod::Passthrough { scale } => Box::new(Passthrough::new(*scale)),
+        _ => return Err(Error::invalid("The engine does not know this merge method.")),
+    })
+}
