@@ -10,12 +10,13 @@ import { explain } from "./explain";
 import { describeFailure, Exit, failureLine } from "./failure";
 import { commandHelp, generalHelp } from "./help";
 import { inspect } from "./inspect";
+import { methods } from "./methods";
 import { rank } from "./rank";
 import { relations } from "./relations";
 import { shownFrom } from "./paths";
 import { signature } from "./signature";
 
-const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, signature, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, signature, methods, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {

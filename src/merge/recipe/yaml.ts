@@ -52,7 +52,7 @@ export class YamlText {
 
   private invalid({ pos: [start], message, code }: { pos: [number, number]; message: string; code: string }): Problem {
     // The parser points at the end of the line before; what does not fit is the next thing written.
-    const at = start + /^\s*/.exec(this.text.slice(start, start + 10_000))![0].length;
+    const at = code === "TAB_AS_INDENT" ? start : start + /^\s*/.exec(this.text.slice(start, start + 10_000))![0].length;
     const end = at < this.text.length ? at + /^\S*/.exec(this.text.slice(at, at + 200))![0].length : at;
     const indented = /INDENT|MISSING_CHAR|BLOCK/.test(code) ? "; look at the indentation of this line and of those above" : "";
     return { severity: "error", code: "yaml-syntax", message: `this is not valid YAML: ${lowerFirst(message.replace(/\s+/g, " ").slice(0, 200))}${indented}`, at: this.between(at, end) };
