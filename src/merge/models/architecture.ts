@@ -17,6 +17,8 @@ export interface Family {
   defined: boolean;
   /** Linear layers have biases; else a bias is a tensor that only some models of the family have. */
   biases: boolean;
+  /** The head is never left out: it is not the embedding. */
+  ownHead: boolean;
   modules: readonly ModuleOfModel[];
   /** What every layer has, after `model.layers.N.`; empty where that is not known. */
   layer: readonly string[];
@@ -43,31 +45,41 @@ const LISTED: Readonly<Record<string, { layer: readonly string[]; outer: readonl
   Qwen3MoeForCausalLM: { layer: [...ATTENTION, ...NORMS, "self_attn.q_norm.weight", "self_attn.k_norm.weight"], outer: OUTER },
 };
 
-/** Other families that mergekit knows by name. */
+/** All families that mergekit 0.1.5 has a list of tensors for. */
 const DEFINED = new Set([
   ...Object.keys(LISTED),
-  "AfmoeForCausalLM", "ApertusForCausalLM", "ArceeForCausalLM", "BaichuanForCausalLM", "BertForMaskedLM", "BertForSequenceClassification", "BertForTokenClassification",
-  "BertModel", "ChatGLMModel", "Cohere2ForCausalLM", "CohereForCausalLM", "DeciLMForCausalLM", "DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "DistilBertForMaskedLM",
-  "DistilBertForSequenceClassification", "DistilBertForTokenClassification", "DistilBertModel", "Ernie4_5_MoeForCausalLM", "ExaoneForCausalLM", "FalconForCausalLM",
-  "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration", "Glm4ForCausalLM", "Glm4MoeForCausalLM", "GPT2LMHeadModel", "GPT2ForSequenceClassification",
-  "GPTBigCodeForCausalLM", "GPTNeoXForCausalLM", "GptOssForCausalLM", "GraniteForCausalLM", "GraniteMoeHybridForCausalLM", "InternLM2ForCausalLM", "JAISLMHeadModel",
-  "Lfm2ForCausalLM", "Llama4ForConditionalGeneration", "LlamaForSequenceClassification", "MambaForCausalLM", "Mistral3ForConditionalGeneration", "Olmo2ForCausalLM",
-  "Phi3ForCausalLM", "Phi3SmallForCausalLM", "PhiForCausalLM", "QWenLMHeadModel", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration",
-  "Qwen3VLForConditionalGeneration", "RobertaForMaskedLM", "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "SolarForCausalLM",
-  "StableLMEpochForCausalLM", "StableLmForCausalLM", "Starcoder2ForCausalLM", "T5ForConditionalGeneration", "WhisperForConditionalGeneration", "YiForCausalLM",
+  "ApertusForCausalLM", "ArceeForCausalLM", "BaichuanForCausalLM", "BertForMaskedLM", "BertForMultipleChoice", "BertForSequenceClassification", "BertForTokenClassification",
+  "BertModel", "ChatGLMModel", "Cohere2ForCausalLM", "CohereForCausalLM", "DistilBertForMaskedLM", "DistilBertForSequenceClassification",
+  "DistilBertForTokenClassification", "DistilBertModel", "ExaoneForCausalLM", "FalconForCausalLM", "Gemma3ForCausalLM", "Gemma3ForConditionalGeneration",
+  "Glm4ForCausalLM", "Glm4MoeForCausalLM", "GPT2ForSequenceClassification", "GPT2LMHeadModel", "GPTBigCodeForCausalLM", "GPTNeoXForCausalLM", "GraniteForCausalLM",
+  "GraniteMoeHybridForCausalLM", "InternLM2ForCausalLM", "JAISLMHeadModel", "Lfm2ForCausalLM", "Llama4ForConditionalGeneration", "LlamaForSequenceClassification",
+  "MambaForCausalLM", "Mistral3ForConditionalGeneration", "Olmo2ForCausalLM", "Phi3ForCausalLM", "Phi3SmallForCausalLM", "PhiForCausalLM", "QWenLMHeadModel",
+  "Qwen2_5_VLForConditionalGeneration", "Qwen2VLForConditionalGeneration", "Qwen3VLForConditionalGeneration", "Qwen3VLMoeForConditionalGeneration", "RobertaForMaskedLM",
+  "RobertaForSequenceClassification", "RobertaForTokenClassification", "RobertaModel", "SolarForCausalLM", "StableLMEpochForCausalLM", "StableLmForCausalLM",
+  "Starcoder2ForCausalLM", "T5ForConditionalGeneration", "WhisperForConditionalGeneration",
 ]);
 
-/** Families whose linear layers are without biases, where a file may hold some all the same. */
-const WITHOUT_BIASES = /^(?:Llama|Mistral|Mixtral|Gemma|Qwen3|Granite|Olmo|Arcee|Yi|Solar|Phi3For)/;
+/** Families whose linear layers are without biases, or may be: a bias is then a tensor that only some of their files hold. */
+const WITHOUT_BIASES = /^(?:Apertus|Arcee|Baichuan|Cohere|Exaone|Gemma|Glm4|Granite|InternLM2|Lfm2|Llama|Mistral|Mixtral|Olmo|Phi3For|Qwen3|Solar|StableLm)/;
 
-const ENCODER_DECODER = (encoder: string, decoder: string): readonly ModuleOfModel[] => [
-  { name: "encoder", owns: (tensor) => tensor.startsWith(encoder), layerCount: encoder === "encoder." ? ["num_layers"] : ["encoder_layers"] },
-  { name: "decoder", owns: (tensor) => tensor.startsWith(decoder) || tensor === "lm_head.weight", layerCount: decoder === "decoder." ? ["num_decoder_layers"] : ["decoder_layers"] },
+/** Families with a head of its own, never the embedding. */
+const OWN_HEAD = /^(?:Baichuan|ChatGLM|Exaone|Falcon|GPTNeoX|Phi3For|PhiFor|QWenLM|StableL)/;
+
+/** Of encoders and decoders with an embedding that both share. */
+const SHARING: readonly ModuleOfModel[] = [
+  { name: "encoder", owns: (tensor) => tensor.startsWith("encoder."), layerCount: ["num_layers"] },
+  { name: "decoder", owns: (tensor) => tensor.startsWith("decoder."), layerCount: ["num_decoder_layers"] },
+  { name: "shared", owns: () => true },
+];
+
+const HEARING: readonly ModuleOfModel[] = [
+  { name: "encoder", owns: (tensor) => tensor.startsWith("model.encoder."), layerCount: ["encoder_layers"] },
+  { name: "decoder", owns: () => true, layerCount: ["decoder_layers"] },
 ];
 
 /** Of models that see: their parts by the beginnings of names, with and without the wrapping `model.`. */
 const SEEING: readonly ModuleOfModel[] = [
-  { name: "vision_tower", owns: (tensor) => /^(?:model\.)?(?:vision_tower|visual|vision_model)\./.test(tensor) && !/(?:^|\.)merger\./.test(tensor) },
+  { name: "vision_tower", owns: (tensor) => /^(?:model\.)?(?:vision_tower|visual|vision_model)\./.test(tensor) && !/^(?:model\.)?visual\.merger\./.test(tensor) },
   { name: "multi_modal_projector", owns: (tensor) => /^(?:model\.)?(?:multi_modal_projector|visual\.merger)\./.test(tensor) },
   { name: "text_decoder", owns: () => true, layerCount: ["text_config", "num_hidden_layers"] },
 ];
@@ -85,16 +97,14 @@ const COUNT_KEYS = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"] as
 export function familyOf(architecture: string | null, config: Readonly<Record<string, unknown>> | null): Family {
   const name = architecture ?? "";
   const { layer = [], outer = [] } = LISTED[name] ?? {};
-  return { defined: DEFINED.has(name), biases: !WITHOUT_BIASES.test(name), modules: modulesOf(name, config), layer, outer };
+  return { defined: DEFINED.has(name), biases: !WITHOUT_BIASES.test(name), ownHead: OWN_HEAD.test(name) && config?.tie_word_embeddings !== true, modules: modulesOf(name, config), layer, outer };
 }
 
 function modulesOf(name: string, config: Readonly<Record<string, unknown>> | null): readonly ModuleOfModel[] {
-  if (name.startsWith("T5") || name.startsWith("MT5") || name.startsWith("UMT5")) {
-    return [{ name: "shared", owns: (tensor) => tensor.startsWith("shared.") }, ...ENCODER_DECODER("encoder.", "decoder.")];
-  }
-  if (name.startsWith("Whisper")) return [...ENCODER_DECODER("model.encoder.", "model.decoder.").map((module) => (module.name === "decoder" ? { ...module, owns: (tensor: string) => !tensor.startsWith("model.encoder.") } : module))];
+  if (/^U?M?T5/.test(name)) return SHARING;
+  if (name.startsWith("Whisper")) return HEARING;
+  if (typeof config?.vision_config === "object" && config.vision_config !== null) return SEEING;
   const key = LAYER_COUNTS[name] ?? COUNT_KEYS.find((each) => typeof config?.[each] === "number");
-  if (key === undefined && typeof config?.text_config === "object" && config.text_config !== null) return SEEING;
   return [{ name: "default", owns: () => true, ...(key === undefined ? {} : { layerCount: [key] }) }];
 }
 
@@ -113,8 +123,8 @@ export function valueAt(config: Readonly<Record<string, unknown>> | null, keys: 
 }
 
 /** Heads that may share the embedding's weights, and names that the embedding goes by. */
-const HEAD = /(?:^|\.)(?:lm_head|embed_out|cls\.predictions\.decoder|vocab_projector|proj_out|output_layer)\.weight$/;
-const EMBEDDING = /(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in|shared|tok_embeddings|embedding)\.weight$/;
+const HEAD = /(?:^|\.)(?:lm_head|embed_out|cls\.predictions\.decoder|lm_head\.decoder|vocab_projector|proj_out|output_layer)\.weight$|^output\.weight$/;
+const EMBEDDING = /(?:^|\.)(?:embed_tokens|wte|word_embeddings|embed_in|shared|tok_embeddings|embedding)\.weight$|^backbone\.embeddings\.weight$/;
 
 /** Whether the tensor may be left out because its weights are another's: heads, and embeddings of a model with shared ones. */
 export function mayBeTied(tensor: string): boolean {

@@ -7,8 +7,9 @@ import { layerPlace, type ModelTensor } from "./model";
 
 /** Model types whose experts transformers 5 packs on loading. */
 const PACKED = new Set([
-  "mixtral", "qwen2_moe", "qwen3_moe", "qwen3_next", "deepseek_v2", "deepseek_v3", "olmoe", "phimoe", "minimax", "jamba", "dots1", "ernie4_5_moe", "glm4_moe", "glm4v_moe",
-  "hunyuan_v1_moe", "lfm2_moe", "flex_olmo", "longcat_flash", "afmoe", "solar_open",
+  "afmoe", "cohere2_moe", "deepseek_v2", "deepseek_v3", "deepseek_v32", "dots1", "ernie4_5_moe", "exaone_moe", "flex_olmo", "glm4_moe", "glm4_moe_lite", "glm4v_moe",
+  "glm_moe_dsa", "hunyuan_v1_moe", "jamba", "lfm2_moe", "longcat_flash", "minimax", "minimax_m2", "mixtral", "olmoe", "phimoe", "qwen2_moe", "qwen3_moe", "qwen3_next",
+  "qwen3_omni_moe", "solar_open",
 ]);
 
 const EXPERT = /^(.{0,500})\.(block_sparse_moe|mlp|feed_forward)\.experts\.(\d{1,6})\.(w1|w2|w3|gate_proj|up_proj|down_proj)\.weight$/s;
@@ -45,7 +46,7 @@ export function packExperts(tensors: readonly ModelTensor[], modelType: unknown)
   }
   const rest = tensors.filter((tensor) => !replaced.has(tensor)).map((tensor) => {
     const match = GATE.exec(tensor.name);
-    return match === null ? tensor : renamed(tensor, `${match[1]}.mlp.gate.weight`);
+    return match === null ? tensor : renamed(tensor, `${match[1]}.mlp.${modelType === "phimoe" ? "router" : "gate"}.weight`);
   });
   return [...rest, ...packed];
 }

@@ -4,6 +4,7 @@
  */
 import path from "node:path";
 import type { Checkpoint, SourceOpener, Tensor } from "../../checkpoint/checkpoint";
+import { dequantised } from "../../checkpoint/dequantised";
 import { LocalFiles } from "../../checkpoint/file-source";
 import { openCheckpoint } from "../../checkpoint/registry";
 import type { Expression } from "../../engine/protocol";
@@ -51,7 +52,9 @@ export class ModelStore {
   async checkpoint(location: string): Promise<Checkpoint> {
     const known = await current(this.checkpoints, location);
     if (known !== undefined) return known;
-    const checkpoint = await openCheckpoint(location, this.sources());
+    const sources = this.sources();
+    // Codes with scales beside them are merged as the values that they stand for.
+    const checkpoint = await dequantised(await openCheckpoint(location, sources), sources);
     await keep(this.checkpoints, location, watchedFiles(location, checkpoint), () => Promise.resolve(checkpoint));
     return checkpoint;
   }

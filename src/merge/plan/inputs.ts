@@ -74,6 +74,14 @@ export async function openInputs(references: readonly Located<ModelReference>[],
     if (model === null) inputs.set(label, null);
     else inputs.set(label, { index: [...inputs.values()].filter((each) => each !== null).length, label, reference, at, model });
   }
+  const byPath = new Map<string, OpenedInput>();
+  for (const input of inputs.values()) {
+    if (input === null) continue;
+    const key = `${input.model.path} ${input.reference.adapter?.path ?? ""}`;
+    const other = byPath.get(key);
+    if (other === undefined) byPath.set(key, input);
+    else findings.warn("same-model", input.at, `${input.label} and ${other.label} are one model by two names, and are merged as two`);
+  }
   return inputs;
 }
 
@@ -94,6 +102,11 @@ async function openModel(reference: ModelReference, at: Place, findings: Finding
   try {
     const model = await opening.store.open(location, adapter);
     for (const note of model.notes) findings.warn("model-note", at, `${labelOf(reference)}: ${note}`);
+    const packed = [...model.tensors.keys()].find((name) => /\.(?:qweight|qzeros|w_packed|weight_packed)$/.test(name));
+    if (packed !== undefined) {
+      findings.error("quantised-model", at, `${labelOf(reference)} is quantised in a way that is not decoded (${quote(packed)}): merge the model that it was made of`, { tensor: packed });
+      return null;
+    }
     const missing = model.files.find((file) => file.missing === true);
     if (missing !== undefined) {
       findings.error("missing-shard", at, `${labelOf(reference)} is not whole: its file ${quote(missing.path)} is missing; complete the download or the copy`);

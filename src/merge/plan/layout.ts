@@ -27,6 +27,8 @@ export interface PlannedSlice {
   at: Place;
   /** Layers in the output. */
   layers: number;
+  /** Taken as it is, whatever the method. */
+  kept?: true;
 }
 
 export interface PlannedModule {
@@ -66,10 +68,7 @@ export function layOut(document: MergeDocument, method: MergeMethodEntry, inputs
     const planned = layout.module(module, own, parameters);
     if (planned !== null) modules.push(planned);
   }
-  for (const module of known) {
-    if (body.modules.some(({ name }) => name.value === module.name) || findings.hasErrors) continue;
-    findings.error("module-left-out", body.at, `modules leaves out ${quote(module.name)}: the output would not be a whole model; add it`);
-  }
+  if (!findings.hasErrors) for (const module of known) if (!body.modules.some(({ name }) => name.value === module.name)) modules.push(...layout.leftOut(module, body.at));
   return modules;
 }
 
@@ -113,6 +112,20 @@ class Layout {
     const slices = body.form === "models" ? [this.wholeModels(module, body)] : body.slices.map((slice) => this.slice(module, slice));
     if (slices.some((slice) => slice === null) || slices.length === 0) return null;
     return { module, slices: slices.filter((slice) => slice !== null), parameters, sliced: body.form === "slices" };
+  }
+
+  /** A module that the recipe leaves out: the base's, so that the output is a whole model. */
+  leftOut(module: ModuleOfModel, at: Place): PlannedModule[] {
+    const base = this.document.base === null ? null : (this.inputs.get(labelOf(this.document.base.value)) ?? null);
+    if (base === null) {
+      this.findings.error("module-left-out", at, `modules leaves out ${quote(module.name)}, without which the output is no whole model; add it`);
+      return [];
+    }
+    if (tensorsOf(base.model, module).length === 0) return [];
+    this.findings.warn("module-left-out", at, `modules leaves out ${quote(module.name)}: it is taken from the base`);
+    const layers = layersOf(base.model, module);
+    const source: PlannedSource = { input: base, range: [0, layers], base: true, parameters: NONE, at, statistics: null, ranged: false };
+    return [{ module, slices: [{ sources: [source], parameters: NONE, at, layers, kept: true }], parameters: NONE, sliced: false }];
   }
 
   /** The models form: all layers of every model, and the base with them. */

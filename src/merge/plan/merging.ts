@@ -68,8 +68,12 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
       more: (times) => `${times} tensors such as ${name} hold integers or truth values; dtype rounds them to numbers of floating point, as mergekit does; without dtype they are copied`,
     });
   }
+  if (dtype === null && types.size > 1 && !types.has(type)) {
+    const what = `of ${[...types].join(" and ")}, which promote to ${type}`;
+    findings.warn("dtype-promotion", context.methodAt, `the inputs of ${name} are ${what}; dtype would say which type is wanted`, { tensor: name, more: (times) => `the inputs of ${times} tensors such as ${name} are ${what}; dtype would say which type is wanted` });
+  }
   const written = outDtype ?? type;
-  const operands = (signal?: AbortSignal): Promise<Map<Present, Expression>> => operandsOf(outlined, present, { shape, type: promoted(types), aligned }, context, signal);
+  const operands = (signal?: AbortSignal): Promise<Map<Present, Expression>> => operandsOf(outlined, present, { shape, type, aligned }, context, signal);
   const lone = loneOf(parts, parameters, present, method);
   const shown = shownParameters(parameters, present, parts.others);
   if (lone !== null) {
@@ -114,7 +118,7 @@ function presentIn(outlined: OutlinedTensor, findings: Findings): Present[] | nu
   const own = members.map(({ source, name }) => source.input.model.tensors.get(name));
   const somewhere = own.some((tensor) => tensor !== undefined);
   for (const [i, member] of members.entries()) {
-    const tensor = own[i] ?? (somewhere ? standIn(member.source, member.name) : undefined);
+    const tensor = own[i] ?? (somewhere ? standIn(member.source, member.name, findings) : undefined);
     if (tensor === undefined) missing.push(member);
     else present.push({ ...member, tensor });
   }
@@ -141,15 +145,18 @@ function presentIn(outlined: OutlinedTensor, findings: Findings): Present[] | nu
 const tied = new WeakMap<ReadonlyMap<string, ModelTensor>, Map<string, ModelTensor | undefined>>();
 
 /** What a model that leaves out a tied tensor has in its place. */
-function standIn({ input }: PlannedSource, name: string): ModelTensor | undefined {
-  const { tensors } = input.model;
+function standIn({ input, at }: Pick<PlannedSource, "input" | "at">, name: string, findings?: Findings): ModelTensor | undefined {
+  const { tensors, family } = input.model;
+  if (family.ownHead) return undefined;
   let known = tied.get(tensors);
   if (known === undefined) tied.set(tensors, (known = new Map<string, ModelTensor | undefined>()));
   if (!known.has(name)) {
     const other = tiedTo(name, tensors.keys());
     known.set(name, other === undefined ? undefined : tensors.get(other));
   }
-  return known.get(name);
+  const found = known.get(name);
+  if (found !== undefined) findings?.warn("tied-tensor", at, `${input.label} has no ${name}: its ${found.name}, to which it is tied, stands in`, { tensor: name });
+  return found;
 }
 
 function readable(present: readonly Present[], findings: Findings): boolean {
@@ -166,22 +173,29 @@ function readable(present: readonly Present[], findings: Findings): boolean {
 }
 
 /** Base and others; what becomes of a tensor that too few have. */
-function partsOf({ name }: OutlinedTensor, present: readonly Present[], { method, findings, methodAt }: MergingContext): Parts | null {
+function partsOf({ name, slice }: OutlinedTensor, present: readonly Present[], { method, findings, methodAt }: MergingContext): Parts | null {
   const separate = method.base !== "unused";
   const base = separate ? (present.find(({ source }) => source.base) ?? null) : null;
   const others = present.filter((each) => each !== base);
   const [only] = present;
+  if (slice.kept === true) return { base: null, others: present, lone: only! };
   if (present.length === 1 && (method.missing === "pass-lone" || (base !== null && (method.missing !== "merge-rest" || method.baseAlone)))) {
     return { base, others, lone: only! };
   }
   if (method.base === "required" && base === null) {
     const at = others[0]!.source.at;
-    if (method.missing === "base-or-skip") {
+    // A family's list of tensors does not have it.
+    const stray = others[0]!.source.input.model.family.defined;
+    if (method.missing === "base-or-skip" || stray) {
       findings.warn("tensor-skipped", at, `${name} is left out: the base does not have it, without which ${method.name} has nothing to go by`, { tensor: name, more: (times) => `${times} tensors such as ${name} are left out: the base does not have them, without which ${method.name} has nothing to go by` });
     } else {
       findings.error("missing-tensor", at, `the base has no tensor ${name}, and ${method.name} needs it there`, { tensor: name, more: (times) => `the base has no tensor ${name} and ${times - 1} more, and ${method.name} needs them there` });
     }
     return null;
+  }
+  if (others.length < method.models.min && base !== null && method.missing === "base-or-skip") {
+    findings.warn("base-kept", others[0]!.source.at, `of ${name} the base's is taken: too few models have it for ${method.name}`, { tensor: name, more: (times) => `of ${name} and ${times - 1} more tensors the base's are taken: too few models have them for ${method.name}` });
+    return { base, others: [base], lone: base };
   }
   if (others.length < method.models.min) {
     const count = others.length === 1 ? "one model has" : `${others.length} models have`;
@@ -246,7 +260,7 @@ async function operandsOf(
   }
   const tensors: (Expression | null)[] = [];
   for (const input of vocabularyOrder) {
-    const tensor = input.model.tensors.get(name) ?? standIn({ input } as PlannedSource, name);
+    const tensor = input.model.tensors.get(name) ?? standIn({ input, at: input.at }, name);
     tensors.push(tensor === undefined ? null : await tensor.read(signal));
   }
   const rows = vocabulary.align(tensors, type);

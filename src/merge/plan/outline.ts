@@ -91,7 +91,7 @@ function has({ input }: PlannedSource, name: string): boolean {
 /** What follows the layers (the last norm, heads) is of the last slice, everything else outside of them of the first. */
 export function isAfterLayers(name: string): boolean {
   if (/(?:^|[._])(?:embed|embeddings|embed_tokens|wte|wpe)\./.test(name)) return false;
-  return mayBeTied(name) || /(?:^|\.)(?:pooler|cls|classifier|score|qa_outputs|final_layer_norm|final_norm|ln_f|norm_f|norm|lm_head|embed_out)\./.test(name) || kindOf(name, [1]) === "head";
+  return mayBeTied(name) || /(?:^|\.)(?:pooler|pre_classifier|vocab_transform|vocab_layer_norm|cls|classifier|score|qa_outputs|final_layer_norm|final_norm|ln_f|norm_f|norm|lm_head|embed_out)\./.test(name) || kindOf(name, [1]) === "head";
 }
 
 /** Whether a model of the family may do without the tensor. */
@@ -99,7 +99,7 @@ export function isOptional({ name, listed, module, members }: OutlinedTensor): b
   if (listed) return false;
   const { family } = members[0]!.source.input.model;
   if (!family.defined) return true;
-  if (mayBeTied(name) || (isBuffer(name) && members[0]!.source.input.model.config?.model_type !== "gpt_neox")) return true;
+  if ((mayBeTied(name) && !family.ownHead) || (isBuffer(name) && members[0]!.source.input.model.config?.model_type !== "gpt_neox")) return true;
   // Families that are listed in full do without whatever is not in the list.
   if (module.module.name === "default" && family.layer.length > 0 && !isVocabulary(name)) return true;
   return name.endsWith(".bias") && !family.biases;
