@@ -33,7 +33,7 @@ const builds = [
     platform: "browser",
     target: "es2022",
     format: "iife",
-    entryPoints: { inspect: "webview/inspect/main.tsx", compare: "webview/compare/main.tsx", models: "webview/models/main.tsx", signature: "webview/signature/main.tsx" },
+    entryPoints: { inspect: "webview/inspect/main.tsx", compare: "webview/compare/main.tsx", models: "webview/models/main.tsx", signature: "webview/signature/main.tsx", merge: "webview/merge/main.tsx" },
     outdir: "dist/webview",
     loader: { ".ttf": "file", ".svg": "file" },
     jsx: "automatic",

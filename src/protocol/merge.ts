@@ -57,6 +57,8 @@ export interface Provenance {
 /** A parameter over the layers: one line for each input, or group of tensors, that it differs between. */
 export interface ParameterLines {
   name: string;
+  /** Its values are 1 and 0 for yes and no. */
+  truth?: true;
   layers: (number | null)[];
   lines: {
     /** Null for a parameter of the whole merge. */

@@ -8,6 +8,10 @@ import { inspect } from "./inspect-command";
 import type { InspectEditorProvider } from "./inspect-editor";
 import type { InspectSession } from "./inspect-session";
 import { type Log, sentence } from "./log";
+import { mergeModels, mergeSelected } from "./merge-command";
+import type { MergePanels } from "./merge-panels";
+import type { MergeRuns } from "./merge-runs";
+import { recipeOf } from "./recipe-target";
 import { relateModels, relateSelected } from "./models-command";
 import type { ModelsPanels } from "./models-panels";
 import type { SignaturePanel } from "./signature-panel";
@@ -18,13 +22,15 @@ export interface CommandTargets {
   readonly comparisons: ComparePanels;
   readonly models: ModelsPanels;
   readonly signatures: SignaturePanel;
+  readonly merges: MergePanels;
+  readonly runs: MergeRuns;
   readonly engine: EngineService;
   readonly log: Log;
   readonly clearCache: () => Promise<void>;
 }
 
 /** Registers all commands; a failing one says why instead of ending in VS Code's generic message. */
-export function registerCommands({ editors, comparisons, models, signatures, engine, log, clearCache }: CommandTargets): vscode.Disposable {
+export function registerCommands({ editors, comparisons, models, signatures, merges, runs, engine, log, clearCache }: CommandTargets): vscode.Disposable {
   const onActive = (act: (session: InspectSession) => unknown) => async () => {
     const { active } = editors;
     if (active === undefined) await vscode.window.showInformationMessage("Open a checkpoint first.");
@@ -38,6 +44,14 @@ export function registerCommands({ editors, comparisons, models, signatures, eng
   };
   const openComparison = (a: vscode.Uri, b: vscode.Uri): void => comparisons.open(a, b);
   const selection = new CompareSelection(openComparison);
+  /** Of a code lens (a recipe's URI and a document's index), else of the recipe in front. */
+  const onRecipe = (act: (recipe: vscode.Uri, document: number) => unknown) => async (...args: unknown[]) => {
+    const target = recipeOf(args) ?? merges.active;
+    if (target === undefined) await vscode.window.showInformationMessage("Open a merge recipe first.");
+    else await act(target.recipe, target.document);
+  };
+  const showRecipe = (recipe: vscode.Uri): void => merges.open(recipe, 0, { tab: "overview" });
+  const runRecipe = (recipe: vscode.Uri): Promise<void> => runs.start(recipe, 0, false);
   const commands: Record<string, (...args: unknown[]) => unknown> = {
     inspect: (clicked, selected) => inspect(clicked, selected),
     convert: (clicked) => convertToSafetensors(engine, clicked),
@@ -49,6 +63,19 @@ export function registerCommands({ editors, comparisons, models, signatures, eng
     relateModels: () => relateModels((base, others) => models.open(base, others)),
     relateSelected: (clicked, selected) => relateSelected((base, others) => models.open(base, others), clicked, selected),
     signatures: () => signatures.open(),
+    mergeModels: () => mergeModels(showRecipe, runRecipe),
+    mergeSelected: (clicked, selected) => mergeSelected(showRecipe, runRecipe, clicked, selected),
+    previewMerge: onRecipe((recipe, document) => merges.open(recipe, document, { tab: "preview", preview: true })),
+    estimateMerge: onRecipe((recipe, document) => merges.open(recipe, document, { tab: "overview" })),
+    runMerge: onRecipe((recipe, document) => {
+      merges.open(recipe, document, { tab: "overview" });
+      return runs.start(recipe, document, false);
+    }),
+    stopMerge: (...args) => {
+      const target = recipeOf(args) ?? merges.active;
+      if (target === undefined || runs.state(target.recipe, target.document).state !== "running") runs.stopAll();
+      else runs.stop(target.recipe, target.document);
+    },
     analyse: onActiveView((session) => session.command("analyse")),
     stopAnalysis: onActiveView((session) => session.stopAnalysis()),
     reload: onActiveView((session) => session.reload()),

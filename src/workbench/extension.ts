@@ -10,7 +10,12 @@ import { EngineStatusItem } from "./engine-status";
 import { InspectEditorProvider } from "./inspect-editor";
 import { Inspections } from "./inspections";
 import { createLog } from "./log";
+import { announceMerges } from "./merge-announcements";
+import { MergePanels } from "./merge-panels";
+import { MergePlanner } from "./merge-planner";
+import { MergeRuns } from "./merge-runs";
 import { ModelsPanels } from "./models-panels";
+import { RecipeLanguage } from "./recipe-language";
 import { SignaturePanel } from "./signature-panel";
 import { ViewStates } from "./view-states";
 
@@ -41,6 +46,9 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
   });
   const models = new ModelsPanels({ ...services, inspectors: editors, compare: (a, b) => comparisons.open(a, b) });
   const signatures = new SignaturePanel(services);
+  const planner = new MergePlanner(engine);
+  const runs = new MergeRuns({ engine, planner, log, memento: context.workspaceState });
+  const merges = new MergePanels({ ...services, planner, runs, inspectors: editors, compare: (a, b) => comparisons.open(a, b) });
   const status = new EngineStatusItem();
   const showStatus = (): void => status.show(engine.status, engine.executable, editors.anyVisible || comparisons.anyVisible);
   const followActive = (): void => {
@@ -61,8 +69,12 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     comparisons,
     models,
     signatures,
+    merges,
+    runs,
+    new RecipeLanguage(context.extensionUri, log),
+    announceMerges(runs, merges, (uri) => editors.show(uri), log),
     status,
-    registerCommands({ editors, comparisons, models, signatures, engine, log, clearCache: () => inspections.clear() }),
+    registerCommands({ editors, comparisons, models, signatures, merges, runs, engine, log, clearCache: () => inspections.clear() }),
     { dispose: engine.onStatus(showStatus) },
     editors.onActiveChanged(followActive),
     comparisons.onActiveChanged(followActive),
@@ -70,6 +82,7 @@ export function activate(context: vscode.ExtensionContext): WeightLoupe {
     vscode.workspace.onDidGrantWorkspaceTrust(renewAll),
     vscode.workspace.onDidGrantWorkspaceTrust(() => signatures.trusted()),
   );
+  void runs.offerUnfinished((recipe, document) => merges.open(recipe, document, { tab: "overview" }));
   return {
     engine: () => ({ ...engine.status, executable: engine.executable }),
     openCheckpoints: () => checkpoints.size,

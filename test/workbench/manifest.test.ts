@@ -56,8 +56,9 @@ describe("the manifest", () => {
 
   it("activates on nothing but what it contributes, where the files are", () => {
     const { activationEvents, extensionKind, contributes } = manifest();
-    // VS Code makes the events of commands and editors itself; panels are brought back by one that has to be named.
-    assert.deepEqual(activationEvents, ["onWebviewPanel:weightLoupe.compare", "onWebviewPanel:weightLoupe.models"]);
+    // VS Code makes the events of commands, editors and our language itself; panels are brought back by one that has to be named, and a YAML
+    // file may say in its first line that it is a recipe.
+    assert.deepEqual(activationEvents, ["onLanguage:yaml", "onWebviewPanel:weightLoupe.compare", "onWebviewPanel:weightLoupe.merge", "onWebviewPanel:weightLoupe.models"]);
     assert.deepEqual(extensionKind, ["workspace"]);
     assert.deepEqual(
       contributes.customEditors.map(({ viewType, priority, selector }) => [viewType, priority, ...selector.map(({ filenamePattern }) => filenamePattern)]),

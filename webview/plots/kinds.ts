@@ -45,14 +45,32 @@ const KNOWN: Readonly<Record<string, KindStyle>> = {
   side_b: style("orange", "dash", "square"),
   delta: style("green", "solid", "diamond"),
   other: style("foreground", "solid", "circle"),
+  /** What goes into a merge, in order, and what comes out by one method or several. */
+  input_0: style("blue", "dash", "circle"),
+  input_1: style("orange", "dash", "square"),
+  input_2: style("green", "dot", "diamond"),
+  input_3: style("purple", "dot", "triangle-up"),
+  input_4: style("yellow", "dashdot", "cross"),
+  input_5: style("red", "dashdot", "x"),
+  result_0: style("foreground", "solid", "circle"),
+  result_1: style("purple", "solid", "square"),
+  result_2: style("red", "solid", "diamond"),
+  result_3: style("yellow", "solid", "triangle-up"),
 };
 
 const DASHES: readonly Dash[] = ["solid", "dash", "dot", "dashdot"];
 const MARKERS: readonly Marker[] = ["circle", "square", "diamond", "triangle-up", "cross", "x"];
 
-/** The look of `kind`; the same in every chart and session, also for kinds that are not in the list. */
-export function kindStyle(kind: string): KindStyle {
-  if (Object.hasOwn(KNOWN, kind)) return KNOWN[kind]!;
+/**
+ * The look of `kind`; the same in every chart and session, also for kinds that are not in the list.
+ * @param variant Of several lines of one kind: the same colour with another dash and symbol.
+ */
+export function kindStyle(kind: string, variant = 0): KindStyle {
+  const own = Object.hasOwn(KNOWN, kind) ? KNOWN[kind]! : hashed(kind);
+  return variant === 0 ? own : style(own.colour, DASHES[(DASHES.indexOf(own.dash) + variant) % DASHES.length]!, MARKERS[(MARKERS.indexOf(own.symbol) + variant) % MARKERS.length]!);
+}
+
+function hashed(kind: string): KindStyle {
   // FNV-1a: any string gets a stable place.
   let hash = 0x811c9dc5;
   for (let i = 0; i < kind.length; i++) hash = Math.imul(hash ^ kind.charCodeAt(i), 0x01000193) >>> 0;

@@ -94,7 +94,7 @@ export function LinePlot(props: LinePlotProps) {
 
 function drawSeries(series: Series, look: Theme, logY: boolean, highlighted: number | undefined): Trace[] {
   const traces: Trace[] = series.map((line) => {
-    const { colour, dash, symbol } = kindStyle(line.kind);
+    const { colour, dash, symbol } = kindStyle(line.kind, line.variant);
     const colourCss = look.chart[colour];
     return {
       type: "scatter",

@@ -27,7 +27,7 @@ export interface LinePlotProps extends PlotFrameProps {
   xTitle: string;
   yTitle: string;
   logY?: boolean;
-  series: { name: string; kind: string; x: readonly number[]; y: readonly (number | null)[]; tensors?: readonly number[] }[];
+  series: { name: string; kind: string; x: readonly number[]; y: readonly (number | null)[]; tensors?: readonly number[]; /** Tells lines of one kind apart by dash and symbol. */ variant?: number }[];
   onHover?: (tensor: number) => void;
   /** `alt`: add to the comparison set instead of selecting. */
   onSelect?: (tensor: number, alt: boolean) => void;

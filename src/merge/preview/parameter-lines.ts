@@ -13,8 +13,12 @@ export function parameterLines({ tensors }: Pick<MergePlan, "tensors">): Paramet
   const layers = [...new Set(tensors.map(({ layer }) => layer))].sort((x, y) => (x ?? Infinity) - (y ?? Infinity));
   const column = new Map(layers.map((layer, i) => [layer, i]));
   const found = new Map<string, Map<number | null, Map<string, (number | null)[]>>>();
+  const truths = new Set<string>();
   const put = (name: string, input: number | null, kind: string, layer: number | null, value: Scalar | undefined): void => {
-    if (typeof value === "boolean") value = value ? 1 : 0;
+    if (typeof value === "boolean") {
+      truths.add(name);
+      value = value ? 1 : 0;
+    }
     if (typeof value !== "number") return;
     const byInput = upsert(found, name, () => new Map<number | null, Map<string, (number | null)[]>>());
     const byKind = upsert(byInput, input, () => new Map<string, (number | null)[]>());
@@ -32,6 +36,7 @@ export function parameterLines({ tensors }: Pick<MergePlan, "tensors">): Paramet
   }
   return [...found].map(([name, byInput]) => ({
     name,
+    ...(truths.has(name) ? { truth: true as const } : {}),
     layers,
     lines: [...byInput].sort(([x], [y]) => (x ?? -1) - (y ?? -1)).flatMap(([input, byKind]) => together(byKind).map(({ kinds, values }) => ({ input, kinds, values }))),
   }));
