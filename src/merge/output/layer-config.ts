@@ -39,7 +39,7 @@ export function layerEdits(config: JsonObject, { module, before, from }: ModuleL
   if (counted || from.length === before) return edits;
   // T5 and its kin leave the decoder's number out where it equals the encoder's.
   if (module === "decoder" && typeof config.num_layers === "number") return [...edits, { path: ["num_decoder_layers"], value: from.length }];
-  warn("config-layers", `The output has ${from.length} layers and the model whose config.json it takes ${before}, but the file says their number under none of the keys known (${keys.join(", ")}): correct it by hand.`);
+  warn("config-layers", `the output has ${from.length} layers and the model whose config.json it takes ${before}, but the file says their number under none of the keys known (${keys.join(", ")}): correct it by hand`);
   return edits;
 }
 
@@ -56,9 +56,9 @@ function kinds(object: JsonObject, path: string[], before: number, from: ModuleL
     }
   }
   const byRule = [...(Array.isArray(object.layer_types) ? [] : RULES), ...MORE_RULES].filter((key) => typeof object[key] === "number" && object[key] > 1);
-  for (const key of byRule) warn("config-layer-rule", `${shownKey(key)} says what a layer is by its number, and the slices give layers other numbers: the output's may be read as layers of another kind.`);
+  for (const key of byRule) warn("config-layer-rule", `${shownKey(key)} says what a layer is by its number, and the slices give layers other numbers: the output's may be read as layers of another kind`);
   if (typeof object.model_type === "string" && ALTERNATING.has(object.model_type) && !Array.isArray(object.layer_types) && byRule.length === 0) {
-    warn("config-layer-rule", `Models of the type ${object.model_type} alternate kinds of layers by their number, and the slices give layers other numbers: add "layer_types" to config.json with an entry for each.`);
+    warn("config-layer-rule", `models of the type ${object.model_type} alternate kinds of layers by their number, and the slices give layers other numbers: add "layer_types" to config.json with an entry for each`);
   }
   return edits;
 }
@@ -72,7 +72,7 @@ function entries(own: readonly Json[], path: readonly string[], key: string, fro
     if (found === undefined) lacking.push(i);
     return found ?? own[Math.min(layer, own.length - 1)];
   });
-  if (lacking.length > 0) warn("config-layer-list", `${shownKey(key)} has an entry for each layer, and the models that ${lacking.length > 1 ? "layers" : "layer"} ${lacking.join(", ")} of the output come from have none: entries of the config that is taken stand in.`);
+  if (lacking.length > 0) warn("config-layer-list", `${shownKey(key)} has an entry for each layer, and the models that ${lacking.length > 1 ? "layers" : "layer"} ${lacking.join(", ")} of the output come from have none: entries of the config that is taken stand in`);
   return list;
 }
 

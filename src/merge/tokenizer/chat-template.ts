@@ -16,19 +16,19 @@ import type { Report } from "./report";
  */
 export async function chatTemplate({ value, at }: Located<string>, models: readonly VocabularyModel[], vocabulary: OutputVocabulary | null, written: boolean, sources: SourceOpener, report: Report): Promise<string | null> {
   if (!written) {
-    report("warning", "chat-template-unused", "The chat template is not written, as no tokenizer is: leave --no-copy-tokenizer out, or name a tokenizer_source.", at);
+    report("warning", "chat-template-unused", "the chat template is not written, as no tokenizer is: leave --no-copy-tokenizer out, or name a tokenizer_source", at);
     return null;
   }
   if (value === "auto") {
     const found = await mostFrequent(models, sources);
-    if (found === null) report("warning", "chat-template-none", "No model has a chat template, so there is none for chat_template: auto to take.", at);
+    if (found === null) report("warning", "chat-template-none", "no model has a chat template, so there is none for chat_template: auto to take", at);
     return found;
   }
   const known = CHAT_TEMPLATES.get(value);
   if (known === undefined) return value;
   const lacking = vocabulary === null ? [] : known.tokens.filter((token) => !vocabulary.tokens.includes(token));
   if (lacking.length > 0) {
-    report("warning", "chat-template-tokens", `The chat template ${value} writes ${lacking.map(quote).join(", ")}, which the output's tokenizer splits into pieces: add ${lacking.length > 1 ? "them" : "it"} under tokenizer.tokens, or take the tokenizer of a model that has ${lacking.length > 1 ? "them" : "it"}.`, at);
+    report("warning", "chat-template-tokens", `the chat template ${value} writes ${lacking.map(quote).join(", ")}, which the output's tokenizer splits into pieces: add ${lacking.length > 1 ? "them" : "it"} under tokenizer.tokens, or take the tokenizer of a model that has ${lacking.length > 1 ? "them" : "it"}`, at);
   }
   return known.text;
 }

@@ -3,13 +3,14 @@ import { CheckpointError, type SourceOpener } from "../../checkpoint/checkpoint"
 import { grouped, quote } from "../../checkpoint/quote";
 import type { VocabularyModel, VocabularyPlan } from "../plan/plan";
 import type { Problem } from "../problem";
+import { sameReference } from "../recipe/model-reference";
 import type { MergeDocument, TokenizerSection } from "../recipe/recipe";
 import { aligned, type Rows } from "./alignment";
 import { chatTemplate } from "./chat-template";
 import { plannedFiles } from "./planned-files";
 import { outputVocabulary, type OutputVocabulary } from "./output-vocabulary";
 import type { Report } from "./report";
-import { isSame, tokenTable } from "./token-table";
+import { tokenTable } from "./token-table";
 import { readVocabulary, type Vocabulary } from "./vocabulary";
 
 /** Most rows that filling up may make: four times the largest vocabularies in use. */
@@ -53,7 +54,7 @@ export async function planVocabulary(document: MergeDocument, models: readonly V
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const at = document.tokenizer?.at ?? document.chatTemplate?.at ?? first.at;
-    report("error", "tokenizer", `${error.file}: ${error.message}.`, at);
+    report("error", "tokenizer", `${error.file}: ${error.message}`, at);
     return nothing();
   }
 }
@@ -61,7 +62,7 @@ export async function planVocabulary(document: MergeDocument, models: readonly V
 /** Null, with a problem, when the section cannot be followed. */
 async function align(section: TokenizerSection, models: readonly VocabularyModel[], first: VocabularyModel, { sources }: VocabularyOptions, report: Report): Promise<Alignment | null> {
   const source = section.source.value;
-  const donor = typeof source === "string" ? first : models.find(({ reference }) => isSame(reference, source));
+  const donor = typeof source === "string" ? first : models.find(({ reference }) => sameReference(reference, source));
   if (donor === undefined) return null;
   const vocabularies = await Promise.all(models.map((model) => vocabularyOf(model, sources, report)));
   if (vocabularies.some((vocabulary) => vocabulary === null)) return null;
@@ -71,13 +72,13 @@ async function align(section: TokenizerSection, models: readonly VocabularyModel
   // Of another model than the first, tokens without a row are an error like any model's.
   const vocabulary = outputVocabulary(own, donor === first ? donor.rows : null, others, section.tokens.map(({ token }) => token.value));
   if (vocabulary.cut) {
-    report("warning", "tokenizer-cut", `The tokenizer of ${donor.label} has ids up to ${grouped(own.size - 1)} and its embedding ${grouped(donor.rows!)} rows: tokens beyond them are left out.`, section.source.at);
+    report("warning", "tokenizer-cut", `the tokenizer of ${donor.label} has ids up to ${grouped(own.size - 1)} and its embedding ${grouped(donor.rows!)} rows: tokens beyond them are left out`, section.source.at);
   }
   const count = vocabulary.tokens.length;
   const multiple = section.padToMultipleOf?.value ?? 1;
   const padded = Math.ceil(count / multiple) * multiple;
   if (!(multiple >= 1) || (padded > MOST_ROWS && padded > count * 2)) {
-    report("error", "tokenizer-padding", `pad_to_multiple_of ${grouped(multiple)} makes ${grouped(padded)} rows of ${grouped(count)} tokens; multiples in use are 8 to 256.`, section.padToMultipleOf!.at);
+    report("error", "tokenizer-padding", `pad_to_multiple_of ${grouped(multiple)} makes ${grouped(padded)} rows of ${grouped(count)} tokens; multiples in use are 8 to 256`, section.padToMultipleOf!.at);
     return null;
   }
   const ids = new Map(vocabulary.tokens.flatMap((token, id) => (token === undefined ? [] : [[token, id] as const])));
@@ -95,14 +96,14 @@ async function align(section: TokenizerSection, models: readonly VocabularyModel
 async function vocabularyOf(model: VocabularyModel, sources: SourceOpener, report: Report): Promise<Vocabulary | null> {
   const file = await model.beside("tokenizer.json");
   if (file === null) {
-    report("error", "tokenizer-missing", `${model.label} has no tokenizer.json, so its embedding's rows cannot be told apart by their tokens: put the file beside its weights, or leave the tokenizer section out.`, model.at);
+    report("error", "tokenizer-missing", `${model.label} has no tokenizer.json, so its embedding's rows cannot be told apart by their tokens: put the file beside its weights, or leave the tokenizer section out`, model.at);
     return null;
   }
   try {
     return await readVocabulary(file, `${model.label}/tokenizer.json`, sources);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
-    report("error", "tokenizer-damaged", `${error.file}: ${error.message}.`, model.at);
+    report("error", "tokenizer-damaged", `${error.file}: ${error.message}`, model.at);
     return null;
   }
 }
@@ -121,7 +122,7 @@ function ownRows(model: VocabularyModel, { ids }: Vocabulary, { tokens }: Output
   if (beyond.length > 0 && model.merged) {
     const others = beyond.length > 1 ? ` and ${grouped(beyond.length - 1)} more` : "";
     const shown = quote(tokens[beyond[0]!]!);
-    report("error", "tokenizer-too-long", `The tokenizer of ${model.label} knows the token ${shown}${others}, which the output needs and its embedding of ${grouped(model.rows!)} rows does not have: take its tokenizer and weights from one version of the model.`, model.at);
+    report("error", "tokenizer-too-long", `the tokenizer of ${model.label} knows the token ${shown}${others}, which the output needs and its embedding of ${grouped(model.rows!)} rows does not have: take its tokenizer and weights from one version of the model`, model.at);
   }
   return own;
 }
@@ -133,7 +134,7 @@ function checkOrphans(section: TokenizerSection, { models, table, count }: Rows,
   if (orphans.length === 0) return;
   const shown = orphans.slice(0, 3).map((token) => (tokens[token] === undefined ? `with id ${token}` : quote(tokens[token])));
   const others = orphans.length > shown.length ? ` and ${grouped(orphans.length - shown.length)} more` : "";
-  report("warning", "token-without-row", `No merged model has the token${orphans.length > 1 ? "s" : ""} ${shown.join(", ")}${others}: zeros stand in for ${orphans.length > 1 ? "their rows" : "its row"}. A "source" under tokenizer.tokens would say what should.`, section.source.at);
+  report("warning", "token-without-row", `no merged model has the token${orphans.length > 1 ? "s" : ""} ${shown.join(", ")}${others}: zeros stand in for ${orphans.length > 1 ? "their rows" : "its row"}; a "source" under tokenizer.tokens would say what should`, section.source.at);
 }
 
 /** config.json names special tokens by their ids: in another tokenizer those may be others. */
@@ -144,6 +145,6 @@ function checkSpecialIds(section: TokenizerSection, first: VocabularyModel, own:
     const other = (Array.isArray(value) ? (value as unknown[]) : [value]).find((id): id is number => typeof id === "number" && byId.has(id) && byId.get(id) !== tokens[id]);
     if (other === undefined) continue;
     const now = tokens[other];
-    report("warning", "special-token-id", `${key} ${other} of ${first.label}'s config.json is ${quote(byId.get(other)!)}, and in the output's tokenizer ${now === undefined ? "nothing" : quote(now)}: correct it there before generating text.`, section.source.at);
+    report("warning", "special-token-id", `${key} ${other} of ${first.label}'s config.json is ${quote(byId.get(other)!)}, and in the output's tokenizer ${now === undefined ? "nothing" : quote(now)}: correct it there before generating text`, section.source.at);
   }
 }

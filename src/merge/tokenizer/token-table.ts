@@ -1,7 +1,8 @@
 /** The rows that the recipe's token table names. */
 import { grouped, quote } from "../../checkpoint/quote";
 import type { VocabularyModel } from "../plan/plan";
-import type { ModelReference, TokenizerSection } from "../recipe/recipe";
+import { sameReference } from "../recipe/model-reference";
+import type { TokenizerSection } from "../recipe/recipe";
 import type { Rows, RowSource } from "./alignment";
 import type { Report } from "./report";
 import type { Vocabulary } from "./vocabulary";
@@ -22,27 +23,22 @@ export function tokenTable(section: TokenizerSection, models: readonly Vocabular
 
 function rowOf(token: string, { value, at }: NonNullable<TokenizerSection["tokens"][number]["source"]>, models: readonly VocabularyModel[], vocabularies: readonly Vocabulary[], report: Report): RowSource | null {
   if (value.kind === "zero") return value;
-  const model = models.findIndex(({ reference }) => isSame(reference, value.model));
+  const model = models.findIndex(({ reference }) => sameReference(reference, value.model));
   if (model < 0) return null;
   const { label, rows } = models[model]!;
   const wanted = value.token ?? token;
   const row = value.id ?? vocabularies[model]!.ids.get(wanted);
   if (row === undefined) {
-    report("error", "token-source-unknown", `${label} has no token ${quote(wanted)}: name one that it has with "token", or its row with "token_id".`, at);
+    report("error", "token-source-unknown", `${label} has no token ${quote(wanted)}: name one that it has with "token", or its row with "token_id"`, at);
     return null;
   }
   if (rows === null) {
-    report("error", "token-source-unknown", `${label} has no token embedding to take the row of ${quote(token)} from.`, at);
+    report("error", "token-source-unknown", `${label} has no token embedding to take the row of ${quote(token)} from`, at);
     return null;
   }
   if (row >= rows) {
-    report("error", "token-id-outside", `The token id ${grouped(row)} is outside the embedding of ${label}, which has ${grouped(rows)} rows.`, at);
+    report("error", "token-id-outside", `the token id ${grouped(row)} is outside the embedding of ${label}, which has ${grouped(rows)} rows`, at);
     return null;
   }
   return { kind: "row", model, row };
-}
-
-/** Whether two references name the same model. */
-export function isSame(a: ModelReference, b: ModelReference): boolean {
-  return a.path === b.path && a.revision === b.revision && a.adapter?.path === b.adapter?.path && a.adapter?.revision === b.adapter?.revision;
 }
