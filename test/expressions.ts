@@ -53,12 +53,25 @@ export function evaluate(expression: Expression): Values {
       const rows = [...new Uint32Array(Uint8Array.from(Buffer.from(expression.rows, "base64")).buffer)];
       return { shape: [rows.length, ...rest], data: Float64Array.from(rows.flatMap((index) => [...data.subarray(index * row, (index + 1) * row)])) };
     }
-    case "cast":
+    case "cast": {
+      const { shape, data } = evaluate(expression.of);
+      const { dtype } = expression;
+      return { shape, data: dtype === "F64" ? data : data.map((x) => rounded(x, dtype)) };
+    }
     case "merge":
-      throw new Error(`expressions of the kind ${expression.kind} are not evaluated here`);
+      return linear(expression, expression.of.map(evaluate));
     case "compute":
       return operate(expression.operation, expression.of.map(evaluate));
   }
+}
+
+/** A weighted sum in f32, in the order of the operands, rounded once; the other methods are not evaluated here. */
+function linear({ method, dtype }: Extract<Expression, { kind: "merge" }>, of: Values[]): Values {
+  if (method.name !== "linear" || dtype === "F64") throw new Error(`merges by ${method.name} in ${dtype} are not evaluated here`);
+  const weights = method.weights.map(Math.fround);
+  const total = method.normalize ? weights.reduce((sum, weight) => Math.fround(sum + weight)) : 1;
+  const { shape, data } = of[0]!;
+  return { shape, data: data.map((_, i) => rounded(Math.fround(of.reduce((sum, { data }, j) => Math.fround(sum + Math.fround(weights[j]! * data[i]!)), 0) / total), dtype)) };
 }
 
 function count(shape: readonly number[]): number {

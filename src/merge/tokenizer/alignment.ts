@@ -6,7 +6,7 @@
 import { compute, fill, scale, shapeOf, sum } from "../../checkpoint/adapters/build";
 import type { Expression, FloatType } from "../../engine/protocol";
 
-/** Most f64 values that the mean over a tensor's rows is computed of at once. */
+/** 32 MB of f64. */
 const SUMMED_AT_ONCE = 1 << 22;
 
 /** Beside models, by their index, what is in a pool. */
@@ -52,8 +52,9 @@ class Pool {
 /**
  * One tensor of each model with `padded` rows, of `dtype`. Rows that fill up are the mean of a model's others.
  * @param tensors of one shape but for their first axis; null where a model has none: then it has no say in this tensor's rows.
+ * @param summedAtOnce most values that the mean over rows is computed of at once.
  */
-export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dtype: FloatType): (Expression | null)[] {
+export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dtype: FloatType, summedAtOnce = SUMMED_AT_ONCE): (Expression | null)[] {
   const cast = tensors.map((tensor): Expression | null => (tensor === null ? null : { kind: "cast", of: tensor, dtype }));
   const first = cast.find((tensor) => tensor !== null);
   if (first === undefined) return [...cast];
@@ -75,7 +76,7 @@ export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dty
       result = pool.select(wanted);
     }
     if (rows.padded === rows.count) return result;
-    const filler = select({ kind: "cast", of: meanRow(result, rows.count, width), dtype }, new Uint32Array(rows.padded - rows.count));
+    const filler = select({ kind: "cast", of: meanRow(result, rows.count, width, summedAtOnce), dtype }, new Uint32Array(rows.padded - rows.count));
     return { kind: "concatenate", of: [result, filler] };
   });
 }
@@ -148,8 +149,8 @@ class Fallbacks {
 }
 
 /** The mean over the first axis, of length 1; computed in f64, piece by piece. */
-function meanRow(of: Expression, count: number, width: readonly number[]): Expression {
-  const atOnce = Math.max(1, Math.floor(SUMMED_AT_ONCE / width.reduce((product, length) => product * length, 1)));
+function meanRow(of: Expression, count: number, width: readonly number[], summedAtOnce: number): Expression {
+  const atOnce = Math.max(1, Math.floor(summedAtOnce / width.reduce((product, length) => product * length, 1)));
   const sums: Expression[] = [];
   for (let start = 0; start < count; start += atOnce) {
     const stop = Math.min(start + atOnce, count);
