@@ -5,6 +5,38 @@ use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 use crate::tensor::{Dtype, decode, encode};
 
+/// Integers that magnitudes are compared as.
+pub trait Word: Copy + Debug + Default + Ord + Send + Sync + 'static {
+    /// As u64.
+    fn wide(self) -> u64;
+    /// What of a u64 fits.
+    fn of(value: u64) -> Self;
+}
+
+impl Word for u32 {
+    #[inline(always)]
+    fn of(value: u64) -> Self {
+        value as Self
+    }
+
+    #[inline(always)]
+    fn wide(self) -> u64 {
+        u64::from(self)
+    }
+}
+
+impl Word for u64 {
+    #[inline(always)]
+    fn of(value: u64) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn wide(self) -> u64 {
+        self
+    }
+}
+
 /// Numbers that values are held as.
 pub trait Real:
     Copy
@@ -25,6 +57,8 @@ pub trait Real:
     const ZERO: Self;
     /// 1.
     const ONE: Self;
+    /// What keys of their magnitudes are held as.
+    type Key: Word;
     /// To nearest even.
     fn of(value: f64) -> Self;
     /// Exactly.
@@ -42,6 +76,7 @@ pub trait Real:
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    type Key = u32;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -75,6 +110,7 @@ impl Real for f32 {
 impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+    type Key = u64;
 
     #[inline(always)]
     fn of(value: f64) -> Self {
@@ -110,10 +146,19 @@ impl Real for f64 {
 pub trait Arithmetic: Copy + Debug + Default + Send + Sync + 'static {
     /// What values are held as.
     type Real: Real;
-    /// The type.
-    const DTYPE: Dtype;
+    /// Bits of a key.
+    const KEY_BITS: u32;
     /// To nearest even.
     fn round(value: Self::Real) -> Self::Real;
+    /// Of a number of the type an integer that grows with its magnitude, that of NaN no smaller than infinity's.
+    fn key(value: Self::Real) -> <Self::Real as Real>::Key;
+    /// The magnitude of a key.
+    fn magnitude(key: <Self::Real as Real>::Key) -> Self::Real;
+    /// As `round`, in what random choices are made in: of halves, mergekit makes those of binary16 in f32.
+    #[inline(always)]
+    fn round_chance(value: Self::Real) -> Self::Real {
+        Self::round(value)
+    }
 }
 
 /// bfloat16.
@@ -131,7 +176,17 @@ pub struct Double;
 
 impl Arithmetic for Brain {
     type Real = f32;
-    const DTYPE: Dtype = Dtype::BF16;
+    const KEY_BITS: u32 = 15;
+
+    #[inline(always)]
+    fn key(value: f32) -> u32 {
+        value.abs().to_bits() >> 16
+    }
+
+    #[inline(always)]
+    fn magnitude(key: u32) -> f32 {
+        f32::from_bits(key << 16)
+    }
 
     #[inline(always)]
     fn round(value: f32) -> f32 {
@@ -144,7 +199,24 @@ impl Arithmetic for Brain {
 
 impl Arithmetic for Half {
     type Real = f32;
-    const DTYPE: Dtype = Dtype::F16;
+    const KEY_BITS: u32 = 15;
+
+    #[inline(always)]
+    fn key(value: f32) -> u32 {
+        // Brings the exponents of halves to those that halves store, subnormal ones included.
+        let stored = value.abs() * f32::from_bits((127 - 112) << 23);
+        (stored.to_bits() >> 13).min(0x7fff)
+    }
+
+    #[inline(always)]
+    fn magnitude(key: u32) -> f32 {
+        half::f16::from_bits(if key == 0x7fff { 0x7c00 } else { key as u16 }).to_f32()
+    }
+
+    #[inline(always)]
+    fn round_chance(value: f32) -> f32 {
+        value
+    }
 
     #[inline(always)]
     fn round(value: f32) -> f32 {
@@ -166,7 +238,17 @@ impl Arithmetic for Half {
 
 impl Arithmetic for Single {
     type Real = f32;
-    const DTYPE: Dtype = Dtype::F32;
+    const KEY_BITS: u32 = 31;
+
+    #[inline(always)]
+    fn key(value: f32) -> u32 {
+        value.abs().to_bits()
+    }
+
+    #[inline(always)]
+    fn magnitude(key: u32) -> f32 {
+        f32::from_bits(key)
+    }
 
     #[inline(always)]
     fn round(value: f32) -> f32 {
@@ -176,7 +258,17 @@ impl Arithmetic for Single {
 
 impl Arithmetic for Double {
     type Real = f64;
-    const DTYPE: Dtype = Dtype::F64;
+    const KEY_BITS: u32 = 63;
+
+    #[inline(always)]
+    fn key(value: f64) -> u64 {
+        value.abs().to_bits()
+    }
+
+    #[inline(always)]
+    fn magnitude(key: u64) -> f64 {
+        f64::from_bits(key)
+    }
 
     #[inline(always)]
     fn round(value: f64) -> f64 {

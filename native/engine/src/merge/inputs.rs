@@ -57,6 +57,11 @@ impl Inputs {
         self.tensors[0].count()
     }
 
+    /// The positions of tile `index` of a pass with units of one element over `count` elements.
+    pub fn tile(index: u64, count: u64) -> Range<u64> {
+        index * TILE..count.min((index + 1) * TILE)
+    }
+
     /// Reads pieces.
     pub fn reading<R: Real>(&self) -> Reading<'_, R> {
         let parts = self.tensors.iter().zip(&self.rounding);

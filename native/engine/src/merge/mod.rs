@@ -7,19 +7,30 @@
 
 mod arithmetic;
 mod check;
+mod cut;
+mod fisher;
 mod inputs;
 mod linear;
 mod method;
 mod passthrough;
+mod philox;
+mod ranks;
 mod reader;
+mod selection;
+mod sparse;
+mod sparsify;
+mod task_vectors;
 
+pub use cut::cut;
 pub use reader::Reader;
 
 use arithmetic::{Arithmetic, Brain, Double, Half, Single};
+use fisher::Fisher;
 use inputs::Inputs;
 use linear::Linear;
 use method::Kernel;
 use passthrough::Passthrough;
+use task_vectors::{Parameters, TaskVectors};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -90,7 +101,13 @@ impl Merged {
 /// # Errors
 /// `Undefined` for values that the method is not defined for; `Cancelled`, `Io`, `Truncated`.
 pub fn open(merge: &Merge, tensors: Vec<Tensor>, context: &Context) -> Result<Merged> {
-    let inputs = Inputs::new(tensors, merge.with_base, merge.dtype.dtype());
+    let mut inputs = Inputs::new(tensors, merge.with_base, merge.dtype.dtype());
+    if let MergeMethod::Fisher { coefficients, floor } = merge.method {
+        // Information far below 1 is none of the values: it is taken as it is, and the sums in f64.
+        inputs = inputs.unrounded_from(coefficients.len());
+        let kernel = Prepared::Wide(Box::new(Fisher::new(coefficients, *floor)));
+        return Ok(Merged { inputs, kernel, dtype: merge.result() });
+    }
     let stepwise = merge.profile == MergeProfile::Mergekit && rounds_steps(merge.method);
     let kernel = match merge.dtype {
         FloatingPoint::BF16 if stepwise => Prepared::Narrow(prepare::<Brain>(merge, &inputs, context)?),
@@ -108,10 +125,14 @@ fn rounds_steps(method: &MergeMethod) -> bool {
 
 /// The method, after the passes that it needs, in arithmetic `A`.
 fn prepare<A: Arithmetic>(merge: &Merge, inputs: &Inputs, context: &Context) -> Result<Box<dyn Kernel<A::Real>>> {
-    let _ = (inputs, context);
     Ok(match merge.method {
         MergeMethod::Linear { weights, normalize } => Box::new(Linear::new(weights, *normalize)),
         MergeMethod::Passthrough { scale } => Box::new(Passthrough::new(*scale)),
+        MergeMethod::TaskVectors { weights, sparsify, elect, normalize, lambda } => {
+            let (sparsify, lambda) = (sparsify.as_ref(), *lambda);
+            let parameters = Parameters { weights, sparsify, elect: *elect, normalize: *normalize, lambda };
+            Box::new(TaskVectors::<A>::prepare(parameters, inputs, merge.profile, context)?)
+        }
         _ => return Err(Error::invalid("The engine does not know this merge method.")),
     })
 }

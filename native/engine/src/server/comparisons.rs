@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::methods::Job;
 use crate::error::Result;
-use crate::protocol::{DifferenceParams, RelationsParams, ResidualParams};
-use crate::{difference, relations, residual};
+use crate::protocol::{CutParams, DifferenceParams, RelationsParams, ResidualParams};
+use crate::{difference, merge, relations, residual};
 
 /// # Errors
 /// `InvalidParams`.
@@ -34,5 +34,16 @@ pub fn residual(params: Value) -> Result<Job> {
     let tensors = [vec![target], terms].concat();
     Ok(Job::together(tensors, progress_token, move |tensors, context| {
         residual::residual(tensors, &coefficients, context)
+    }))
+}
+
+/// # Errors
+/// `InvalidParams`.
+pub fn cut(params: Value) -> Result<Job> {
+    let CutParams { tensors, dtype, density, progress_token } = super::parse(params)?;
+    let tensors: Vec<_> = tensors.into_iter().flat_map(|pair| [pair.of, pair.base]).collect();
+    Ok(Job::together(tensors, progress_token, move |tensors, context| {
+        let pairs = tensors.chunks_exact(2).map(|pair| [pair[0].clone(), pair[1].clone()]).collect();
+        merge::cut(pairs, dtype, density, context)
     }))
 }

@@ -140,6 +140,7 @@ pub fn job(method: &str, params: Value) -> Result<Job> {
                 write::write(tensor, dtype, &file, offset, context)
             })
         }
+        "cut" => comparisons::cut(params)?,
         "difference" => comparisons::difference(params)?,
         "relations" => comparisons::relations(params)?,
         "residual" => comparisons::residual(params)?,
