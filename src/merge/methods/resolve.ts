@@ -105,8 +105,9 @@ export interface ParametersAsked {
 export function resolveParameters({ method, at, output, inputs, unmatched }: ParametersAsked): ResolvedParameters {
   const resolved: ResolvedParameters = { shared: {}, perModel: {}, problems: [], keepBase: false };
   const error = (code: string, at: Place, message: string, tensor: string): void => void resolved.problems.push({ severity: "error", code, message, at, tensor });
-  const take = (parameter: MethodParameter, asked: Asked, at: Place, whose: string): number | boolean | undefined => {
+  const take = (parameter: MethodParameter, asked: Asked, at: Place, label: string | null): number | boolean | undefined => {
     const found = resolveParameter(parameter, asked);
+    const whose = (): string => (label === null ? "" : ` for ${quote(label)}`);
     const open = found.kind === "none" ? found.unmatched[0] : found.passed;
     if (unmatched === "error" && open !== undefined) {
       error("unmatched-tensor", open.name, `no filter of ${parameter.name} matches ${quote(asked.tensor)}, and the recipe says unmatched: error; end the list with a value for all others`, asked.tensor);
@@ -114,16 +115,16 @@ export function resolveParameters({ method, at, output, inputs, unmatched }: Par
     else if (found.kind === "value") return found.value;
     else if (parameter.required) {
       if (unmatched === "base" && open !== undefined) resolved.keepBase = true;
-      else if (open !== undefined) error("missing-parameter", open.name, `no filter of ${parameter.name} matches ${quote(asked.tensor)}, so ${method.name} has no ${parameter.name}${whose} there; end the list with a value for all others`, asked.tensor);
-      else error("missing-parameter", at, `${method.name} needs ${parameter.name}${whose}`, asked.tensor);
+      else if (open !== undefined) error("missing-parameter", open.name, `no filter of ${parameter.name} matches ${quote(asked.tensor)}, so ${method.name} has no ${parameter.name}${whose()} there; end the list with a value for all others`, asked.tensor);
+      else error("missing-parameter", at, `${method.name} needs ${parameter.name}${whose()}`, asked.tensor);
     }
     return undefined;
   };
   for (const parameter of method.parameters) {
     if (parameter.scope === "global") {
-      const value = take(parameter, output, at, "");
+      const value = take(parameter, output, at, null);
       if (value !== undefined) resolved.shared[parameter.name] = value;
-    } else resolved.perModel[parameter.name] = inputs.map((input) => take(parameter, input, input.at, ` for ${quote(input.label)}`));
+    } else resolved.perModel[parameter.name] = inputs.map((input) => take(parameter, input, input.at, input.label));
   }
   if (resolved.problems.length === 0) resolved.problems.push(...outOfRange(method, inputs, resolved, output));
   return resolved;

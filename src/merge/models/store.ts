@@ -14,7 +14,7 @@ import { architectureIn, canonicalName, familyOf } from "./architecture";
 import { readConfiguration } from "./configuration";
 import { packExperts, renamed } from "./experts";
 import { identityOf } from "./locate";
-import { layerPlace, type BesideFile, type MergeModel, type ModelTensor } from "./model";
+import { layerPlace, type MergeModel, type ModelTensor } from "./model";
 
 /** Models kept; a recipe of more is read again each time. */
 const MOST_KEPT = 64;
@@ -38,6 +38,8 @@ export class ModelStore {
    * @throws CheckpointError when one of them cannot be read, or the adapter does not belong to the model.
    */
   async open(location: string, adapter?: string): Promise<MergeModel> {
+    const known = await current(this.models, adapter === undefined ? location : `${location}\0${adapter}`);
+    if (known !== undefined) return known;
     if (adapter === undefined) return this.plain(location);
     const base = await this.checkpoint(location);
     const over = await this.checkpoint(adapter);
@@ -102,6 +104,7 @@ async function modelOf(location: string, checkpoint: Checkpoint, sources: Source
   const folder = folderOf(location, checkpoint);
   const config = await readConfiguration(path.join(folder, "config.json"), sources);
   const architecture = architectureIn(config);
+  const files = new Set((await sources.list(folder)) ?? []);
   const names = new Set(checkpoint.tensors.map(({ name }) => name));
   const notes = [...(updates?.notes ?? [])];
   const tensors: ModelTensor[] = [];
@@ -120,13 +123,9 @@ async function modelOf(location: string, checkpoint: Checkpoint, sources: Source
     family: familyOf(architecture, config),
     files: [...checkpoint.files, ...(updates?.files ?? [])],
     notes,
-    beside: (name) => besideIn(folder, name, sources),
+    // The folder's identity is watched with the model.
+    beside: (name) => Promise.resolve(files.has(name) ? { from: path.join(folder, name) } : null),
   };
-}
-
-async function besideIn(folder: string, name: string, sources: SourceOpener): Promise<BesideFile | null> {
-  const from = path.join(folder, name);
-  return (await sources.exists(from)) ? { from } : null;
 }
 
 function storedTensor(checkpoint: Checkpoint, tensor: Tensor): ModelTensor {

@@ -13,10 +13,10 @@ const BESIDE_BYTES = 32 << 20;
 export async function checkInputsApart(output: string, inputs: Iterable<OpenedInput>, findings: Findings): Promise<void> {
   const target = await realOf(output);
   for (const { label, at, model } of inputs) {
-    for (const file of model.files) {
-      const own = await realOf(file.path);
+    for (const folder of new Set(model.files.map((file) => path.dirname(file.path)))) {
+      const own = await realOf(folder);
       const inside = path.relative(target, own);
-      if (inside !== "" && (inside === ".." || inside.startsWith(`..${path.sep}`) || path.isAbsolute(inside))) continue;
+      if ((inside === ".." || inside.startsWith(`..${path.sep}`) || path.isAbsolute(inside))) continue;
       findings.error("output-is-input", at, `the output folder ${quote(output)} holds the input ${label}: inputs are never written over; choose another folder`);
       break;
     }

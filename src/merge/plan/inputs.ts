@@ -67,10 +67,11 @@ export function lendersOf({ tokenizer }: MergeDocument): Located<ModelReference>
 export async function openInputs(references: readonly Located<ModelReference>[], findings: Findings, opening: Opening): Promise<Inputs> {
   const first = new Map<string, Located<ModelReference>>();
   for (const reference of references) if (!first.has(labelOf(reference.value))) first.set(labelOf(reference.value), reference);
+  opening.signal?.throwIfAborted();
+  const models = await Promise.all([...first.values()].map(({ value, at }) => openModel(value, at, findings, opening)));
   const inputs = new Map<string, OpenedInput | null>();
-  for (const [label, { value: reference, at }] of first) {
-    opening.signal?.throwIfAborted();
-    const model = await openModel(reference, at, findings, opening);
+  for (const [i, [label, { value: reference, at }]] of [...first].entries()) {
+    const model = models[i]!;
     if (model === null) inputs.set(label, null);
     else inputs.set(label, { index: [...inputs.values()].filter((each) => each !== null).length, label, reference, at, model });
   }

@@ -8,6 +8,7 @@ import { resolveParameter, resolveParameters, type Asked } from "../methods/reso
 import type { MergeDocument, ParameterTable } from "../recipe/recipe";
 import type { Findings } from "./findings";
 import type { OutlinedTensor } from "./outline";
+import type { PlannedSlice } from "./layout";
 import { maskSeed } from "./seeds";
 import type { Present } from "./shapes";
 import { WholeModelCuts } from "./cuts";
@@ -49,6 +50,9 @@ export interface Operands {
 
 export class KernelMaker {
   private readonly cuts: WholeModelCuts;
+  /** What was resolved where no name is looked at, by slice and place in it. */
+  private readonly known = new Map<PlannedSlice, Map<string, Resolved>>();
+  private readonly named = new Map<ParameterTable, boolean>();
 
   constructor(private readonly context: KernelContext) {
     this.cuts = new WholeModelCuts(context.engine);
@@ -57,13 +61,19 @@ export class KernelMaker {
   /** The parameters of one tensor; null with problems where they are not known. */
   resolve(outlined: OutlinedTensor, others: readonly Present[], findings: Findings): Resolved | null {
     const { document, method } = this.context;
+    const known = this.byPlace(outlined, others);
+    const before = known?.places.get(known.key);
+    if (before !== undefined) return before;
     const output = this.asked(outlined, outlined.name);
     const inputs = others.map(({ source, name }) => ({ ...this.asked(outlined, name, source.parameters), label: source.input.label, at: source.at }));
     const { shared, perModel, problems, keepBase } = resolveParameters({ method, at: document.method?.at ?? document.at, output, inputs, unmatched: document.unmatched?.value ?? null });
     for (const { severity, code, at, message, tensor } of problems) {
       findings.add(severity, code, at, message, { ...(tensor === undefined ? {} : { tensor }), more: (times) => `${message} (and so for ${times - 1} more tensors)` });
     }
-    return problems.some(({ severity }) => severity === "error") ? null : { shared, perModel, keepBase };
+    if (problems.some(({ severity }) => severity === "error")) return null;
+    const resolved = { shared, perModel, keepBase };
+    known?.places.set(known.key, resolved);
+    return resolved;
   }
 
   /** The parameters of another method as far as the recipe has them, the middle of the way where it does not. */
@@ -110,6 +120,20 @@ export class KernelMaker {
     }
     const weighed = entry.statistics === "fisher" ? [...of, ...statistics.fisher(outlined, others)] : of;
     return { kind: "merge", method, profile, dtype: type, of: weighed, ...(base === null ? {} : { base }) };
+  }
+
+  /** Tensors of one place in a slice have the same parameters, unless some are told by name. */
+  private byPlace({ slice, module, position }: OutlinedTensor, others: readonly Present[]): { places: Map<string, Resolved>; key: string } | null {
+    if ([slice.parameters, module.parameters, this.context.document.parameters].some((table) => this.tellsNames(table)) || others.some(({ source }) => this.tellsNames(source.parameters))) return null;
+    let places = this.known.get(slice);
+    if (places === undefined) this.known.set(slice, (places = new Map<string, Resolved>()));
+    return { places, key: `${position} ${others.map(({ source }) => source.input.index).join(" ")}` };
+  }
+
+  private tellsNames(table: ParameterTable): boolean {
+    let tells = this.named.get(table);
+    if (tells === undefined) this.named.set(table, (tells = Object.values(table).some(({ value }) => value.kind === "filters" || value.kind === "file")));
+    return tells;
   }
 
   private asked({ position, slice, module }: OutlinedTensor, tensor: string, own?: ParameterTable): Asked {

@@ -1,17 +1,17 @@
 /** One output tensor: which inputs have it, in which type it is computed, by which parameters, and as which expression. */
-import { CheckpointError } from "../../checkpoint/checkpoint";
-import type { Expression, FloatType } from "../../engine/protocol";
+import type { FloatType } from "../../engine/protocol";
 import type { MergeMethodEntry } from "../methods/method";
-import { isVocabulary, tiedTo } from "../models/architecture";
-import type { ModelTensor } from "../models/model";
-import { bytesOf, isFloat, promoted } from "./dtypes";
+import { isVocabulary } from "../models/architecture";
+import { isFloat, promoted } from "./dtypes";
 import type { Findings } from "./findings";
 import type { KernelMaker, Resolved } from "./kernels";
 import type { PlannedSource } from "./layout";
 import { isOptional, type OutlinedTensor } from "./outline";
 import type { PlannedTensor, PlanOptions, VocabularyPlan } from "./plan";
 import type { StatisticsOfModels } from "./statistics";
-import { commonShape, firstRows, type Present } from "./shapes";
+import { CopiedTensor, MergedTensor, PassedTensor } from "./planned-tensors";
+import { commonShape, type Present } from "./shapes";
+import { standIn } from "./stand-in";
 import type { Place } from "../problem";
 
 export interface MergingContext {
@@ -53,74 +53,57 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
   const aligned = context.vocabulary.rows !== null && isVocabulary(name);
   const shape = aligned ? [context.vocabulary.rows!, ...present[0]!.tensor.shape.slice(1)] : commonShape(name, present, context.options.unsafeTruncateEmbeddings === true, findings);
   if (shape === null) return null;
-  const types = new Set(present.map(({ tensor }) => tensor.dtype));
-  const counts = [...types].every((type) => !isFloat(type));
-  const about = { name, shape, layer: outlined.layer };
-  const sources = present.map(({ source, tensor }) => ({ input: source.input.index, tensor: tensor.name, read: (signal?: AbortSignal) => tensor.read(signal) }));
+  const types = typesOf(present);
+  const counts = types.every((type) => !isFloat(type));
   const parameters = parts.lone === null ? context.kernels.resolve(outlined, parts.others, findings) : NO_PARAMETERS;
   if (parameters === null) return null;
   if (method.statistics !== undefined && !context.statistics.check(method.statistics, outlined, parts.others, findings)) return null;
-  if (counts && (dtype === null || name.endsWith("position_ids"))) return copied(about, present, sources, types, context);
+  if (counts && (dtype === null || name.endsWith("position_ids"))) return copied(outlined, shape, present, types, context);
   const type = dtype?.type ?? promoted(types);
   if (counts) {
-    findings.warn("cast-buffers", dtype!.at, `${name} holds ${[...types].join(" and ")}; dtype rounds it to a number of floating point, as mergekit does; without dtype it is copied`, {
+    findings.warn("cast-buffers", dtype!.at, `${name} holds ${types.join(" and ")}; dtype rounds it to a number of floating point, as mergekit does; without dtype it is copied`, {
       tensor: name,
       more: (times) => `${times} tensors such as ${name} hold integers or truth values; dtype rounds them to numbers of floating point, as mergekit does; without dtype they are copied`,
     });
   }
-  if (dtype === null && types.size > 1 && !types.has(type)) {
-    const what = `of ${[...types].join(" and ")}, which promote to ${type}`;
+  if (dtype === null && types.length > 1 && !types.includes(type)) {
+    const what = `of ${types.join(" and ")}, which promote to ${type}`;
     findings.warn("dtype-promotion", context.methodAt, `the inputs of ${name} are ${what}; dtype would say which type is wanted`, { tensor: name, more: (times) => `the inputs of ${times} tensors such as ${name} are ${what}; dtype would say which type is wanted` });
   }
   const written = outDtype ?? type;
-  const operands = (signal?: AbortSignal): Promise<Map<Present, Expression>> => operandsOf(outlined, present, { shape, type, aligned }, context, signal);
+  const operands = { outlined, present, base: parts.base, others: parts.others, shape, type, aligned };
   const lone = loneOf(parts, parameters, present, method);
-  const shown = shownParameters(parameters, present, parts.others);
   if (lone !== null) {
     const own = isFloat(lone.tensor.dtype) && dtype === null && outDtype === null && !aligned ? lone.tensor.dtype : written;
-    const rounded = type !== written && (dtype !== null || aligned);
-    const read = async (signal?: AbortSignal): Promise<Expression> => {
-      const of = (await operands(signal)).get(lone)!;
-      return rounded ? { kind: "cast", of, dtype: type } : of;
-    };
-    const size = shape.reduce((product, length) => product * length, 1);
-    return { ...about, dtype: own, bytes: bytesOf(size, own), sources, parameters: shown, policy: "passed-through", read };
+    return new PassedTensor(context, operands, parameters, own, lone, type !== written && (dtype !== null || aligned) ? type : null);
   }
-  const by = (resolved: Resolved, entry: MergeMethodEntry) => async (signal?: AbortSignal): Promise<Expression> => {
-    const read = await operands(signal);
-    const inOrder = (parts: readonly Present[]): Expression[] => parts.map((part) => read.get(part)!);
-    return context.kernels.expression({ entry, resolved, outlined, type, of: inOrder(parts.others), others: parts.others, base: parts.base === null ? null : read.get(parts.base)! }, signal);
-  };
-  context.kernels.note(outlined, parts.others, parameters, type, async (signal) => {
-    const read = await operands(signal);
-    return { of: parts.others.map((part) => read.get(part)!), base: parts.base === null ? null : read.get(parts.base)! };
-  });
-  return {
-    ...about,
-    dtype: written,
-    bytes: bytesOf(shape.reduce((product, length) => product * length, 1), written),
-    sources,
-    parameters: shown,
-    policy: "merged",
-    read: by(parameters, method),
-    readBy: (name, signal) => {
-      const entry = context.kernels.other(name);
-      return by(context.kernels.resolveLoosely(entry, outlined, parts.others), entry)(signal);
-    },
-  };
+  const planned = new MergedTensor(context, operands, parameters, written);
+  context.kernels.note(outlined, parts.others, parameters, type, (signal) => planned.operands(signal));
+  return planned;
+}
+
+/** Each type once, in the order of the inputs. */
+function typesOf(present: readonly Present[]): readonly string[] {
+  const [first] = present;
+  return present.every(({ tensor }) => tensor.dtype === first!.tensor.dtype) ? [first!.tensor.dtype] : [...new Set(present.map(({ tensor }) => tensor.dtype))];
 }
 
 /** The tensor of each source that has it, or of what it is tied to there; null with a problem when one that must have it has not. */
 function presentIn(outlined: OutlinedTensor, findings: Findings): Present[] | null {
   const { name, members } = outlined;
   const present: Present[] = [];
+  for (const { source, name } of members) {
+    const tensor = source.input.model.tensors.get(name);
+    if (tensor !== undefined) present.push({ source, name, tensor });
+  }
+  if (present.length === members.length) return present;
+  const somewhere = present.length > 0;
   const missing: { source: PlannedSource; name: string }[] = [];
-  const own = members.map(({ source, name }) => source.input.model.tensors.get(name));
-  const somewhere = own.some((tensor) => tensor !== undefined);
-  for (const [i, member] of members.entries()) {
-    const tensor = own[i] ?? (somewhere ? standIn(member.source, member.name, findings) : undefined);
-    if (tensor === undefined) missing.push(member);
-    else present.push({ ...member, tensor });
+  present.length = 0;
+  for (const { source, name } of members) {
+    const tensor = source.input.model.tensors.get(name) ?? (somewhere ? standIn(source, name, findings) : undefined);
+    if (tensor === undefined) missing.push({ source, name });
+    else present.push({ source, name, tensor });
   }
   if (missing.length === 0) return present;
   const optional = isOptional(outlined);
@@ -140,23 +123,6 @@ function presentIn(outlined: OutlinedTensor, findings: Findings): Present[] | nu
     }
   }
   return (!optional || outlined.listed) || present.length === 0 ? null : present;
-}
-
-const tied = new WeakMap<ReadonlyMap<string, ModelTensor>, Map<string, ModelTensor | undefined>>();
-
-/** What a model that leaves out a tied tensor has in its place. */
-function standIn({ input, at }: Pick<PlannedSource, "input" | "at">, name: string, findings?: Findings): ModelTensor | undefined {
-  const { tensors, family } = input.model;
-  if (family.ownHead) return undefined;
-  let known = tied.get(tensors);
-  if (known === undefined) tied.set(tensors, (known = new Map<string, ModelTensor | undefined>()));
-  if (!known.has(name)) {
-    const other = tiedTo(name, tensors.keys());
-    known.set(name, other === undefined ? undefined : tensors.get(other));
-  }
-  const found = known.get(name);
-  if (found !== undefined) findings?.warn("tied-tensor", at, `${input.label} has no ${name}: its ${found.name}, to which it is tied, stands in`, { tensor: name });
-  return found;
 }
 
 function readable(present: readonly Present[], findings: Findings): boolean {
@@ -213,68 +179,12 @@ function loneOf({ lone, others }: Parts, { keepBase, perModel }: Resolved, prese
 }
 
 /** Integers and truth values: written as they are, when all say the same. */
-function copied(about: Pick<PlannedTensor, "name" | "shape" | "layer">, present: readonly Present[], sources: PlannedTensor["sources"], types: ReadonlySet<string>, { outDtype, findings, options }: MergingContext): PlannedTensor | null {
-  const { name, shape } = about;
-  if (types.size > 1) {
-    findings.error("type-mismatch", present.at(-1)!.source.at, `${name} is of the types ${[...types].join(" and ")}; tensors without fractions are copied and must be equal in all models`, { tensor: name });
+function copied(outlined: OutlinedTensor, shape: readonly number[], present: readonly Present[], types: readonly string[], context: MergingContext): PlannedTensor | null {
+  const { name } = outlined;
+  if (types.length > 1) {
+    context.findings.error("type-mismatch", present.at(-1)!.source.at, `${name} is of the types ${types.join(" and ")}; tensors without fractions are copied and must be equal in all models`, { tensor: name });
     return null;
   }
-  const dtype = name.endsWith("position_ids") ? "I64" : (outDtype ?? [...types][0]!);
-  return {
-    ...about,
-    dtype,
-    bytes: bytesOf(shape.reduce((product, length) => product * length, 1), dtype),
-    sources,
-    parameters: {},
-    policy: "copied",
-    async read(signal) {
-      const [first, ...rest] = await Promise.all(present.map(({ tensor }) => tensor.read(signal)));
-      const { engine } = options;
-      if (engine === undefined || rest.length === 0) return first!;
-      const hashes = await Promise.all([first!, ...rest].map((tensor) => engine.request("hash", { tensor }, signal === undefined ? {} : { signal })));
-      const other = hashes.findIndex(({ hash }) => hash !== hashes[0]!.hash);
-      if (other > 0) {
-        const labels = `${present[0]!.source.input.label} and ${present[other]!.source.input.label}`;
-        throw new CheckpointError("usage", `it holds other integers in ${labels}, and those are not averaged; set dtype to merge them as numbers of floating point`, present[other]!.source.input.model.path, { tensor: name });
-      }
-      return first!;
-    },
-  };
-}
-
-/** The inputs as the method gets them: rows of vocabularies in the output's order, or cut. */
-async function operandsOf(
-  { name }: OutlinedTensor,
-  present: readonly Present[],
-  { shape, type, aligned }: { shape: readonly number[]; type: FloatType; aligned: boolean },
-  { vocabulary, vocabularyOrder }: MergingContext,
-  signal: AbortSignal | undefined,
-): Promise<Map<Present, Expression>> {
-  const read = new Map<Present, Expression>();
-  if (!aligned) {
-    for (const each of present) {
-      const expression = await each.tensor.read(signal);
-      read.set(each, firstRows(expression, shape[0] ?? 1, each.tensor.shape[0] ?? 1));
-    }
-    return read;
-  }
-  const tensors: (Expression | null)[] = [];
-  for (const input of vocabularyOrder) {
-    const tensor = input.model.tensors.get(name) ?? standIn({ input, at: input.at }, name);
-    tensors.push(tensor === undefined ? null : await tensor.read(signal));
-  }
-  const rows = vocabulary.align(tensors, type);
-  for (const each of present) read.set(each, rows[vocabularyOrder.findIndex(({ index }) => index === each.source.input.index)]!);
-  return read;
-}
-
-function shownParameters({ shared, perModel }: Resolved, present: readonly Present[], others: readonly Present[]): PlannedTensor["parameters"] {
-  const shown: PlannedTensor["parameters"] = { ...shared };
-  for (const [name, values] of Object.entries(perModel)) {
-    shown[name] = present.map((each) => {
-      const at = others.indexOf(each);
-      return at < 0 ? null : (values[at] ?? null);
-    });
-  }
-  return shown;
+  const dtype = name.endsWith("position_ids") ? "I64" : (context.outDtype ?? types[0]!);
+  return new CopiedTensor(context, { outlined, present, base: null, others: present, shape, type: "F32", aligned: false }, NO_PARAMETERS, dtype);
 }
