@@ -7,6 +7,8 @@ export interface OptionSpec {
   short?: string;
   /** May be given several times. */
   many?: true;
+  /** Accepted, and not listed by help. */
+  hidden?: true;
   /** How help shows it and what it means. */
   usage: string;
   meaning: string;

@@ -26,7 +26,7 @@ export function commandHelp(command: Command, common: Readonly<Record<string, Op
     "",
     `${command.summary[0]!.toUpperCase()}${command.summary.slice(1)}.`,
     "",
-    ...aligned([...Object.values(command.options), ...Object.values(common)].map(({ usage, meaning }): [string, string] => [usage, meaning])),
+    ...aligned([...Object.values(command.options), ...Object.values(common)].filter(({ hidden }) => hidden !== true).map(({ usage, meaning }): [string, string] => [usage, meaning])),
     "",
   ].join("\n");
 }

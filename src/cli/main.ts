@@ -10,13 +10,14 @@ import { explain } from "./explain";
 import { describeFailure, Exit, failureLine } from "./failure";
 import { commandHelp, generalHelp } from "./help";
 import { inspect } from "./inspect";
+import { merge } from "./merge";
 import { methods } from "./methods";
 import { rank } from "./rank";
 import { relations } from "./relations";
 import { shownFrom } from "./paths";
 import { signature } from "./signature";
 
-const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, signature, methods, engine];
+const COMMANDS: readonly Command[] = [inspect, convert, compare, explain, relations, rank, signature, merge, methods, engine];
 
 /** Options of every command. */
 const COMMON: Readonly<Record<string, OptionSpec>> = {

@@ -20,6 +20,7 @@ export interface SupervisorOptions {
 export class EngineSupervisor {
   private state: EngineStatus = { state: "stopped" };
   private client: Promise<EngineClient> | undefined;
+  private process: number | undefined;
   private crashes: number[] = [];
   private disposed = false;
   private readonly listeners = new Set<(status: EngineStatus) => void>();
@@ -28,6 +29,11 @@ export class EngineSupervisor {
 
   constructor(private readonly options: SupervisorOptions) {
     this.log = options.log ?? (() => undefined);
+  }
+
+  /** Of the running process. */
+  get pid(): number | undefined {
+    return this.process;
   }
 
   get status(): EngineStatus {
@@ -103,6 +109,10 @@ export class EngineSupervisor {
       await client.dispose();
       throw new EngineError("failed", "The engine was stopped.");
     }
+    this.process = client.pid;
+    void client.ended.then(() => {
+      if (this.process === client.pid) this.process = undefined;
+    });
     this.become({ state: "running", version: client.info.version });
     return client;
   }
