@@ -3,14 +3,9 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { Rate } from "../analysis/rate";
 import { CheckpointError } from "../checkpoint/checkpoint";
-import { LocalFiles } from "../checkpoint/file-source";
-import { modelCard } from "../merge/output/card";
-import { layOutMerge, type LayoutOptions } from "../merge/output/layout";
 import { NonFinite } from "../merge/output/non-finite";
 import { preflight } from "../merge/output/preflight";
 import { unfinishedMerge, writeMerge, type MergeProgress } from "../merge/output/write-merge";
-import type { MergePlan, PlanOptions } from "../merge/plan/plan";
-import { planMerges } from "../merge/plan/plan-merges";
 import { readRecipe } from "../merge/recipe/read";
 import type { Recipe } from "../merge/recipe/recipe";
 import type { Merge, Preflight } from "../protocol/results";
@@ -19,6 +14,7 @@ import type { Command, Context } from "./command";
 import { withEngine, type RunningEngine } from "./engine-process";
 import { Exit } from "./failure";
 import { MERGE_OPTIONS, mergeSettings, type MergeSettings } from "./merge-options";
+import { planRecipe, type PlannedMerge } from "./merge-plan";
 import { mergeReport, preflightReport } from "./merge-report";
 import { ProgressLine } from "./terminal";
 
@@ -38,23 +34,14 @@ export const merge: Command = {
     if (settings.ignored.length > 0) process.stderr.write(`note: ${settings.ignored.join(", ")} ${settings.ignored.length === 1 ? "has" : "have"} no effect here\n`);
     const recipe = readRecipe(await recipeText(file), path.resolve(file));
     // Headers need no engine.
-    if (settings.dryRun) return told(await planned(recipe, settings, context), recipe, file, context);
+    if (settings.dryRun) return told(await planRecipe(recipe, settings, { signal: context.signal }), recipe, file, context);
     return withEngine(context.log, async (running) => {
-      const merges = await planned(recipe, settings, context, running);
+      const merges = await planRecipe(recipe, settings, { engine: running.engine, signal: context.signal });
       if (merges.some(({ report }) => !report.ok)) return told(merges, recipe, file, context, settings.preview === null);
       return run(merges, recipe, file, settings, running, context);
     });
   },
 };
-
-/** A document of the recipe: what it will do, and where its output goes; null for one that only others use. */
-export interface PlannedMerge {
-  plan: MergePlan | null;
-  report: Preflight;
-  layout: LayoutOptions | null;
-  /** The output folder in the terms in which it was given. */
-  shown: string | null;
-}
 
 async function recipeText(file: string): Promise<string> {
   try {
@@ -69,38 +56,6 @@ async function recipeText(file: string): Promise<string> {
   }
 }
 
-/** Plans every document, and lays out those that are written. */
-async function planned(recipe: Recipe, settings: MergeSettings, { signal }: Context, running?: RunningEngine): Promise<PlannedMerge[]> {
-  const output = settings.output === null ? null : path.resolve(settings.output);
-  const options: PlanOptions = {
-    folders: [process.cwd(), path.dirname(recipe.path)],
-    copyTokenizer: settings.copyTokenizer, shardBytes: settings.shardBytes, allowCrimes: settings.allowCrimes,
-    unsafeTruncateEmbeddings: settings.unsafeTruncateEmbeddings, cloneTensors: settings.cloneTensors,
-    ...(settings.profile === null ? {} : { profile: settings.profile }), ...(settings.seed === null ? {} : { seed: settings.seed }),
-    ...(output === null ? {} : { output }), ...(running === undefined ? {} : { engine: running.engine }),
-  };
-  const plans = await planMerges(recipe, options, new LocalFiles(), signal);
-  if (plans.length === 0) return [{ plan: null, report: preflight(recipe.problems, null, null), layout: null, shown: null }];
-  const allNamed = plans.every(({ document }) => document.name !== null);
-  return plans.map((plan) => {
-    const { name } = plan.document;
-    const { problems } = plan;
-    if (!allNamed && name !== null) return { plan, report: preflight(problems, plan, []), layout: null, shown: null };
-    if (allNamed && /^\.|[\\/:]/.test(name!.value)) {
-      const unfit = { severity: "error" as const, code: "document-name", message: `${JSON.stringify(name!.value)} is to be the name of an output folder; leave out dots at its start, slashes and colons.`, at: name!.at };
-      return { plan, report: preflight([...problems, unfit], plan, null), layout: null, shown: null };
-    }
-    const shown = settings.output === null ? null : allNamed ? path.join(settings.output, name!.value) : settings.output;
-    const target = output ?? path.resolve("merged");
-    const layout: LayoutOptions = {
-      recipe: recipe.text, shardBytes: settings.shardBytes, options: settings.options, output: allNamed ? path.join(target, name!.value) : target,
-      card: settings.writeModelCard ? modelCard({ plan, recipe: recipe.text, title: allNamed ? name!.value : path.basename(target) }) : null,
-    };
-    const errors = problems.some(({ severity }) => severity === "error");
-    return { plan, report: preflight(problems, plan, errors ? null : layOutMerge(plan, layout).files), layout, shown };
-  });
-}
-
 /** Prints what is known before anything is written. @param asMerge as the document of a merge that did not come to be. */
 async function told(merges: readonly PlannedMerge[], recipe: Recipe, file: string, { json, write }: Context, asMerge = false): Promise<number> {
   const reports = merges.map(({ report }) => (asMerge ? notMerged(report) : report));
@@ -113,7 +68,7 @@ function notMerged(report: Preflight): Merge {
 }
 
 /** One document for one merge, an array for several. */
-export function document(reports: readonly Preflight[], { documents }: Recipe): string {
+function document(reports: readonly Preflight[], { documents }: Recipe): string {
   return `${JSON.stringify(documents.length > 1 ? reports : reports[0])}\n`;
 }
 
