@@ -35,6 +35,7 @@ describe("damaged tokenizer files", () => {
     ["a negative id", model({ a: -1 }), /the id -1; an id is a whole number from 0$/],
     ["a fraction", model({ a: 0.5 }), /the id 0\.5; an id is a whole number from 0$/],
     ["an id that would need gigabytes of rows", model({ a: 4294967295 }), /^tokenizer\.json gives the token "a" the id 4,294,967,295; ids below 16,777,216 are supported$/],
+    ["ids far beyond its tokens", model({ a: 0, b: 100000 }), /^tokenizer\.json has 2 tokens and gives "b" the id 100,000$/],
     ["an id beyond 2^64", '{"model": {"vocab": {"a": 123456789012345678901234567890}}}', /ids below 16,777,216 are supported$/],
     ["an id twice", model({ a: 1, b: 1 }), /^tokenizer\.json gives the id 1 to the tokens "a" and "b"$/],
     ["a token twice", '{"model": {"vocab": {"a": 0, "a": 0}}}', /^the token "a" appears twice in the vocabulary of tokenizer\.json, again at byte 29$/],

@@ -8,7 +8,7 @@ import type { MergeDocument, TokenizerSection } from "../recipe/recipe";
 import { aligned, type Rows } from "./alignment";
 import { chatTemplate } from "./chat-template";
 import { plannedFiles } from "./planned-files";
-import { outputVocabulary, type OutputVocabulary } from "./output-vocabulary";
+import { idsIn, outputVocabulary, type OutputVocabulary } from "./output-vocabulary";
 import type { Report } from "./report";
 import { tokenTable } from "./token-table";
 import { readVocabulary, type Vocabulary } from "./vocabulary";
@@ -72,7 +72,7 @@ async function align(section: TokenizerSection, models: readonly VocabularyModel
   // Of another model than the first, tokens without a row are an error like any model's.
   const vocabulary = outputVocabulary(own, donor === first ? donor.rows : null, others, section.tokens.map(({ token }) => token.value));
   if (vocabulary.cut) {
-    report("warning", "tokenizer-cut", `the tokenizer of ${donor.label} has ids up to ${grouped(own.size - 1)} and its embedding ${grouped(donor.rows!)} rows: tokens beyond them are left out`, section.source.at);
+    report("warning", "tokenizer-cut", `the tokenizer of ${donor.label} has ids up to ${grouped(own.tokens.length - 1)} and its embedding ${grouped(donor.rows!)} rows: tokens beyond them are left out`, section.source.at);
   }
   const count = vocabulary.tokens.length;
   const multiple = section.padToMultipleOf?.value ?? 1;
@@ -81,12 +81,11 @@ async function align(section: TokenizerSection, models: readonly VocabularyModel
     report("error", "tokenizer-padding", `pad_to_multiple_of ${grouped(multiple)} makes ${grouped(padded)} rows of ${grouped(count)} tokens; multiples in use are 8 to 256`, section.padToMultipleOf!.at);
     return null;
   }
-  const ids = new Map(vocabulary.tokens.flatMap((token, id) => (token === undefined ? [] : [[token, id] as const])));
   const rows: Rows = {
     count,
     padded,
     models: models.map((model, i) => ({ own: ownRows(model, all[i]!, vocabulary, donor, first, report), merged: model.merged, base: model.base })),
-    table: tokenTable(section, models, all, ids, report),
+    table: tokenTable(section, models, all, own, vocabulary, report),
   };
   checkOrphans(section, rows, vocabulary, report);
   checkSpecialIds(section, first, all[models.indexOf(first)]!, vocabulary, report);
@@ -109,20 +108,22 @@ async function vocabularyOf(model: VocabularyModel, sources: SourceOpener, repor
 }
 
 /** The model's row of each token; −1 where it has none. */
-function ownRows(model: VocabularyModel, { ids }: Vocabulary, { tokens }: OutputVocabulary, donor: VocabularyModel, first: VocabularyModel, report: Report): Int32Array {
-  const own = new Int32Array(tokens.length).fill(-1);
+function ownRows(model: VocabularyModel, vocabulary: Vocabulary, output: OutputVocabulary, donor: VocabularyModel, first: VocabularyModel, report: Report): Int32Array {
+  const own = Int32Array.from(idsIn(vocabulary, output));
+  const rows = model.rows ?? own.length;
   const beyond: number[] = [];
-  for (const [row, token] of tokens.entries()) {
+  for (let token = 0; token < own.length; token++) {
     // A gap in the ids of the tokenizer that is taken keeps its row.
-    const id = token === undefined ? (model === donor ? row : undefined) : ids.get(token);
-    if (id === undefined) continue;
-    if (model.rows === null || id < model.rows) own[row] = id;
-    else if (token !== undefined && model !== first) beyond.push(row);
+    if (output.tokens[token] === undefined) own[token] = model === donor && token < rows ? token : -1;
+    else if (model.rows !== null && own[token]! >= rows) {
+      own[token] = -1;
+      beyond.push(token);
+    }
   }
-  if (beyond.length > 0 && model.merged) {
+  if (beyond.length > 0 && model.merged && model !== first) {
     const others = beyond.length > 1 ? ` and ${grouped(beyond.length - 1)} more` : "";
-    const shown = quote(tokens[beyond[0]!]!);
-    report("error", "tokenizer-too-long", `the tokenizer of ${model.label} knows the token ${shown}${others}, which the output needs and its embedding of ${grouped(model.rows!)} rows does not have: take its tokenizer and weights from one version of the model`, model.at);
+    const shown = quote(output.tokens[beyond[0]!]!);
+    report("error", "tokenizer-too-long", `the tokenizer of ${model.label} knows the token ${shown}${others}, which the output needs and its embedding of ${grouped(rows)} rows does not have: take its tokenizer and weights from one version of the model`, model.at);
   }
   return own;
 }
@@ -139,12 +140,11 @@ function checkOrphans(section: TokenizerSection, { models, table, count }: Rows,
 
 /** config.json names special tokens by their ids: in another tokenizer those may be others. */
 function checkSpecialIds(section: TokenizerSection, first: VocabularyModel, own: Vocabulary, { tokens }: OutputVocabulary, report: Report): void {
-  const byId = new Map([...own.ids].map(([token, id]) => [id, token]));
   for (const key of ["bos_token_id", "eos_token_id", "pad_token_id"]) {
     const value = first.config?.[key];
-    const other = (Array.isArray(value) ? (value as unknown[]) : [value]).find((id): id is number => typeof id === "number" && byId.has(id) && byId.get(id) !== tokens[id]);
+    const other = (Array.isArray(value) ? (value as unknown[]) : [value]).find((id): id is number => typeof id === "number" && own.tokens[id] !== undefined && own.tokens[id] !== tokens[id]);
     if (other === undefined) continue;
     const now = tokens[other];
-    report("warning", "special-token-id", `${key} ${other} of ${first.label}'s config.json is ${quote(byId.get(other)!)}, and in the output's tokenizer ${now === undefined ? "nothing" : quote(now)}: correct it there before generating text`, section.source.at);
+    report("warning", "special-token-id", `${key} ${other} of ${first.label}'s config.json is ${quote(own.tokens[other]!)}, and in the output's tokenizer ${now === undefined ? "nothing" : quote(now)}: correct it there before generating text`, section.source.at);
   }
 }

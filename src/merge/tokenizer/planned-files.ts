@@ -1,5 +1,5 @@
 /** Which of the tokenizer's files lie beside the output: copied byte for byte where nothing in them changes, written else. */
-import type { SourceOpener } from "../../checkpoint/checkpoint";
+import { CheckpointError, type SourceOpener } from "../../checkpoint/checkpoint";
 import { JsonReader, type Json } from "../../checkpoint/json-reader";
 import { editJson, type JsonEdit } from "../output/json-edit";
 import type { PlannedTokenizer, VocabularyModel } from "../plan/plan";
@@ -45,12 +45,30 @@ async function changedConfig(donor: VocabularyModel, vocabulary: OutputVocabular
   return edits.length === 0 ? null : editJson(config.text, edits, pathOf((await donor.beside("tokenizer_config.json"))!, donor, "tokenizer_config.json"), "tokenizer_config.json");
 }
 
-/** The donor's `tokenizer.json` with the tokens added that it lacks, and without those that have no row. */
-async function changedTokenizer(donor: VocabularyModel, own: Vocabulary, { added, cut, tokens }: OutputVocabulary, sources: SourceOpener): Promise<string> {
+/** The donor's `tokenizer.json` with the tokens added that it lacks, and without those that have no row. Made once for a vocabulary. */
+function changedTokenizer(donor: VocabularyModel, own: Vocabulary, vocabulary: OutputVocabulary, sources: SourceOpener): Promise<string> {
+  let text = texts.get(vocabulary);
+  if (text === undefined) {
+    texts.set(vocabulary, (text = makeTokenizer(donor, own, vocabulary, sources)));
+    text.catch(() => texts.delete(vocabulary));
+  }
+  return text;
+}
+
+const texts = new WeakMap<OutputVocabulary, Promise<string>>();
+
+async function makeTokenizer(donor: VocabularyModel, own: Vocabulary, { added, cut, tokens }: OutputVocabulary, sources: SourceOpener): Promise<string> {
   const file: BesideFile = (await donor.beside("tokenizer.json"))!;
   const bytes = await readText(file, Number.MAX_SAFE_INTEGER, sources);
+  if (bytes.length !== own.bytes) throw new CheckpointError("malformed", "it changed while it was read", own.file);
   const rows = tokens.length - added.length;
   const listed: AddedToken[] = [...own.added.filter(({ id }) => id < rows), ...added];
+  if (!cut && own.addedAt !== null) {
+    const { start, end } = own.addedAt;
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const after = text.toString("utf8", end);
+    return `${text.toString("utf8", 0, start)}${JSON.stringify(listed, null, 2).replaceAll("\n", "\n  ")}${after.startsWith(",") ? "" : "\n"}${after}`;
+  }
   const edits: JsonEdit[] = [{ path: ["added_tokens"], value: listed }];
   if (cut) edits.push(...cutModel(bytes, own.file, rows));
   return editJson(Buffer.from(bytes).toString("utf8"), edits, own.file, "tokenizer.json");

@@ -4,19 +4,26 @@ import type { VocabularyModel } from "../plan/plan";
 import { sameReference } from "../recipe/model-reference";
 import type { TokenizerSection } from "../recipe/recipe";
 import type { Rows, RowSource } from "./alignment";
+import type { OutputVocabulary } from "./output-vocabulary";
 import type { Report } from "./report";
 import type { Vocabulary } from "./vocabulary";
 
 /**
  * By id in the output. An entry without a source says no more than that the token is there.
- * @param ids of the output's tokens.
+ * @param own whose ids the output keeps.
  */
-export function tokenTable(section: TokenizerSection, models: readonly VocabularyModel[], vocabularies: readonly Vocabulary[], ids: ReadonlyMap<string, number>, report: Report): Rows["table"] {
+export function tokenTable(section: TokenizerSection, models: readonly VocabularyModel[], vocabularies: readonly Vocabulary[], own: Vocabulary, { tokens, added }: OutputVocabulary, report: Report): Rows["table"] {
+  const ofAdded = new Map(section.tokens.length === 0 ? [] : added.map(({ content, id }) => [content, id]));
+  const kept = tokens.length - added.length;
+  const idOf = (token: string): number => {
+    const id = own.ids.get(token);
+    return id !== undefined && id < kept ? id : ofAdded.get(token)!;
+  };
   const table = new Map<number, { source: RowSource; force: boolean }>();
   for (const { token, source, force } of section.tokens) {
     if (source === null) continue;
     const row = rowOf(token.value, source, models, vocabularies, report);
-    if (row !== null) table.set(ids.get(token.value)!, { source: row, force });
+    if (row !== null) table.set(idOf(token.value), { source: row, force });
   }
   return table;
 }

@@ -10,6 +10,9 @@ const MAX_BYTES = 1 << 28;
 /** The largest vocabularies have some 300,000 tokens; every id is a row. */
 const MOST_IDS = 1 << 24;
 
+/** Ids may have gaps, but lists by id take no more than the file's tokens warrant. */
+const MOST_GAPS = 1 << 16;
+
 /** A token that is cut out of the text before the model splits it, as the file describes it: `id`, `content` and its flags. */
 export type AddedToken = { readonly [key: string]: Json } & { readonly id: number; readonly content: string };
 
@@ -17,10 +20,14 @@ export interface Vocabulary {
   file: string;
   /** Every token, the added ones among them. */
   ids: ReadonlyMap<string, number>;
+  /** By id; undefined where ids have a gap. */
+  tokens: readonly (string | undefined)[];
   /** In the order of the file. */
   added: readonly AddedToken[];
-  /** One more than the largest id. */
-  size: number;
+  /** The bytes of the file that list them; null when it does not. */
+  addedAt: { start: number; end: number } | null;
+  /** Size of the file. */
+  bytes: number;
 }
 
 const cache = new Map<string, { stamp: string; vocabulary: Promise<Vocabulary> }>();
@@ -55,6 +62,7 @@ export function parseVocabulary(bytes: Uint8Array, file: string): Vocabulary {
   const ids = new Map<string, number>();
   const owners = new Map<number, string>();
   const added: AddedToken[] = [];
+  let addedAt: Vocabulary["addedAt"] = null;
   const seen = new Set<string>();
   let modelSeen = false;
   const add = (token: string, id: number, offset: number): void => {
@@ -70,12 +78,14 @@ export function parseVocabulary(bytes: Uint8Array, file: string): Vocabulary {
   reader.object((key, offset) => {
     if (seen.size === seen.add(key).size) reader.failAt(`the key ${quote(key)} appears twice in tokenizer.json, again at byte ${offset}`, offset);
     if (key === "added_tokens" && reader.next() === "array") {
+      const start = reader.position();
       reader.array(() => {
         const at = reader.position();
         const token = addedToken(reader.value(), at, reader);
         add(token.content, token.id, at);
         added.push(token);
       });
+      addedAt = { start, end: reader.position() };
     } else if (key === "model") {
       if (reader.next() !== "object") reader.failHere(`tokenizer.json's "model" is ${reader.shown()} where an object should be`);
       readModel(reader, add);
@@ -85,9 +95,10 @@ export function parseVocabulary(bytes: Uint8Array, file: string): Vocabulary {
   reader.end();
   if (!modelSeen) throw new CheckpointError("malformed", `tokenizer.json has no "model"`, file, { key: "model" });
   if (ids.size === 0) throw new CheckpointError("malformed", "tokenizer.json has no tokens", file, { key: "model" });
-  let size = 0;
-  for (const id of owners.keys()) size = Math.max(size, id + 1);
-  return { file, ids, added, size };
+  let last = 0;
+  for (const id of owners.keys()) last = Math.max(last, id);
+  if (last > MOST_GAPS + 4 * ids.size) throw new CheckpointError("malformed", `tokenizer.json has ${grouped(ids.size)} tokens and gives ${quote(owners.get(last)!)} the id ${grouped(last)}`, file, { key: "model" });
+  return { file, ids, tokens: Array.from({ length: last + 1 }, (_, id) => owners.get(id)), added, addedAt, bytes: bytes.length };
 }
 
 type Add = (token: string, id: number, offset: number) => void;
