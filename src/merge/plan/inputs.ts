@@ -102,7 +102,6 @@ async function openModel(reference: ModelReference, at: Place, findings: Finding
   if (location === null || adapter === null) return null;
   try {
     const model = await opening.store.open(location, adapter);
-    for (const note of model.notes) findings.warn("model-note", at, `${labelOf(reference)}: ${note}`);
     const packed = [...model.tensors.keys()].find((name) => /\.(?:qweight|qzeros|w_packed|weight_packed)$/.test(name));
     if (packed !== undefined) {
       findings.error("quantised-model", at, `${labelOf(reference)} is quantised in a way that is not decoded (${quote(packed)}): merge the model that it was made of`, { tensor: packed });
@@ -113,6 +112,7 @@ async function openModel(reference: ModelReference, at: Place, findings: Finding
       findings.error("missing-shard", at, `${labelOf(reference)} is not whole: its file ${quote(missing.path)} is missing; complete the download or the copy`);
       return null;
     }
+    for (const note of model.notes) findings.warn("model-note", at, `${labelOf(reference)}: ${note}`);
     const { overrideArchitecture: architecture } = reference;
     return architecture === undefined ? model : { ...model, architecture, family: familyOf(architecture, model.config) };
   } catch (error) {

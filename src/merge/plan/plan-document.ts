@@ -30,7 +30,9 @@ export async function planDocument(document: MergeDocument, own: readonly Proble
   const planner = new DocumentPlanner(document, opening);
   const planned = await planner.plan(own.some(({ severity }) => severity === "error"));
   const found = planner.findings.list().filter((problem) => !isTold(problem, own));
-  const problems = [...own, ...found].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
+  // Of a type that cannot be computed in, the error is enough.
+  const kept = found.some(({ code }) => code === "dtype-integer") ? own.filter(({ code }) => code !== "dtype") : own;
+  const problems = [...kept, ...found].sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column);
   return { ...planned, problems };
 }
 
@@ -140,7 +142,7 @@ class DocumentPlanner {
     if (dtype === null) return null;
     const type = dtypeNamed(dtype.value);
     if (type !== "I64") return type;
-    this.findings.error("dtype-integer", dtype.at, "int64 would cut every weight down to a whole number; take float32, bfloat16 or float16");
+    this.findings.error("dtype-integer", dtype.at, "int64 would cut every weight down to a whole number; take float32, bfloat16 or float16", { fixes: [{ title: "Change to bfloat16", at: dtype.at, text: "bfloat16" }] });
     return "wrong";
   }
 
