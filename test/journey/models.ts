@@ -31,11 +31,31 @@ export class Workspace {
    * @returns Its size in bytes.
    */
   async sparse(file: string, layers: number, width: number): Promise<number> {
+    mkdirSync(path.dirname(this.path(file)), { recursive: true });
     const tensors = Array.from({ length: layers }, (_, i): [string, number[]][] => [
       [`model.layers.${i}.self_attn.o_proj.weight`, [width, width]],
       [`model.layers.${i}.input_layernorm.weight`, [width]],
     ]).flat();
     return this.#hole(file, tensors, "BF16");
+  }
+
+  /** Gives each tensor of a sparse file a few values of its own, by which one that was not written is found out. */
+  async mark(file: string, seed: number): Promise<void> {
+    const handle = await open(this.path(file), "r+");
+    try {
+      const length = Buffer.alloc(8);
+      await handle.read(length, 0, 8, 0);
+      const start = 8 + Number(length.readBigUInt64LE());
+      const text = Buffer.alloc(start - 8);
+      await handle.read(text, 0, text.length, 8);
+      for (const [i, { data_offsets: [begin] }] of Object.values(JSON.parse(text.toString()) as Record<string, { data_offsets: [number, number] }>).entries()) {
+        // BF16 of about 0.01 … 1.
+        const values = Uint16Array.from({ length: 64 }, (_, at) => 0x3c00 + ((seed * 7919 + i * 104_729 + at * 31) % 0x380));
+        await handle.write(Buffer.from(values.buffer), 0, 128, start + begin);
+      }
+    } finally {
+      await handle.close();
+    }
   }
 
   /** The tensors of Llama 2 7B, whose data is one hole. */

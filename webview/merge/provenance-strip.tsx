@@ -85,7 +85,7 @@ export function ProvenanceStrip({ overview, run }: { overview: MergeOverview; ru
         <div class="cell-map" ref={box} tabIndex={0} role="application" aria-label="Share of each model in each layer. Arrow keys walk the layers." onKeyDown={onKeyDown} onBlur={leave} onPointerMove={(event) => go(at(event), { x: event.clientX, y: event.clientY })} onPointerLeave={leave}>
           <svg ref={svg} width={Math.max(1, width)} height={HEIGHT + TICKS} viewBox={`0 0 ${Math.max(1, width)} ${HEIGHT + TICKS}`} aria-hidden="true" font-family={look.font} font-size={look.fontSize}>
             <defs>
-              {inputs.map(({ pattern }, j) => <Hatch key={j} id={`${id}-${j}`} pattern={pattern} colour={look.background} />)}
+              {inputs.map(({ pattern, kind }, j) => <Hatch key={j} id={`${id}-${j}`} pattern={pattern} colour={look.highContrast ? look.chart[kindStyle(kind).colour] : look.background} />)}
             </defs>
             {layers.map((_, i) => {
               let top = 0;

@@ -1,0 +1,138 @@
+/** Merging in a real window: a recipe from the palette, its preview beside it, a run, and runs that are stopped and killed half-way. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import type { FrameLocator } from "playwright-core";
+import { TestHost, THEMES, type Theme, type Window } from "./harness";
+import { Workspace } from "./models";
+
+/** Weights that change over the layers and between kinds. */
+const RECIPE = `merge_method: linear
+models:
+  - model: tiny-llama/checkpoint-1200
+    parameters:
+      weight: [0.2, 0.8]
+  - model: tiny-llama/checkpoint-100
+    parameters:
+      weight:
+        - filter: mlp
+          value: 1
+        - value: 0.5
+dtype: bfloat16
+`;
+
+describe("merging", () => {
+  let host: TestHost;
+  let workspace: Workspace;
+  let window: Window;
+
+  before(async () => {
+    host = await TestHost.start();
+  });
+  after(() => host.stop());
+  beforeEach(() => {
+    workspace = new Workspace("tiny-llama");
+  });
+  afterEach(async () => {
+    await window.close();
+    workspace.remove();
+  });
+
+  const pick = async (option: RegExp): Promise<void> => {
+    await window.page.getByRole("option", { name: option }).first().click();
+  };
+  /** Opens a recipe and its panel. */
+  const beside = async (): Promise<FrameLocator> => {
+    await window.openFile("mix.merge.yaml");
+    await window.page.locator(".monaco-editor .view-line").first().waitFor();
+    await window.command("Weight Loupe: Estimate Merge");
+    const view = await window.inspector();
+    await view.getByRole("button", { name: "Run…" }).waitFor();
+    return view;
+  };
+  const run = async (view: FrameLocator): Promise<void> => {
+    await view.getByRole("button", { name: "Run…" }).click();
+    await pick(/mix, a new folder/);
+  };
+
+  it("begins in the palette: models and a method become a recipe, and its run a model", async () => {
+    window = await host.open({ folder: workspace.folder, theme: "dark", settings: { "files.simpleDialog.enable": true } });
+    // Only then the extension is there.
+    await window.explorerItem("tiny-llama/checkpoint-100/model.safetensors");
+    await window.command("Weight Loupe: Merge Models…");
+    for (const name of [/^checkpoint-100\b/, /^checkpoint-1200\b/]) await window.page.getByRole("checkbox", { name }).first().click();
+    await window.page.locator(".quick-input-widget:visible").getByRole("button", { name: "OK" }).click();
+    await pick(/^checkpoint-1200\b/);
+    await window.page.locator(".quick-input-widget:visible input").first().fill("linear");
+    await pick(/^linear\b/);
+    await window.saveAs(/linear\.merge\.yaml$/, workspace.path("mix.merge.yaml"));
+    const view = await window.inspector();
+    await view.getByText("Nothing stands in the way of this merge.").waitFor();
+    assert.match(readFileSync(workspace.path("mix.merge.yaml"), "utf8"), /^# Weighted average.*\nmerge_method: linear\nmodels:\n {2}- model: tiny-llama\/checkpoint-1200\n {4}parameters:\n {6}weight: 1\n {2}- model: tiny-llama\/checkpoint-100\n/);
+    await run(view);
+    await view.getByText(/^Wrote /).waitFor();
+    await window.screenshot("merge-done-dark");
+    await view.getByRole("button", { name: "Inspect Result" }).click();
+    await window.page.getByRole("tab", { name: /model\.safetensors/ }).waitFor();
+    await window.poll("the merged model in the inspector", async () => ((await (await window.inspector()).getByText(/LlamaForCausalLM/).count()) > 0 ? true : undefined));
+    for (const file of ["config.json", "mergekit_config.yml", "README.md"]) assert.ok(existsSync(workspace.path(`mix/${file}`)), file);
+  });
+
+  it("is previewed beside the recipe, in every theme", async () => {
+    workspace.write("mix.merge.yaml", RECIPE);
+    window = await host.open({ folder: workspace.folder, theme: "dark", width: 1600, height: 1000 });
+    const view = await beside();
+    await view.getByRole("figure", { name: "weight by layer" }).waitFor();
+    for (const theme of Object.keys(THEMES) as Theme[]) {
+      await window.follow(theme);
+      await window.screenshot(`merge-overview-${theme}`);
+    }
+    await view.getByRole("button", { name: "Preview" }).click();
+    await view.getByRole("table", { name: "Preview by tensor" }).getByRole("button", { name: "model.layers.1.mlp.up_proj.weight" }).click();
+    await view.getByRole("table", { name: "Read off the spectra" }).waitFor();
+    for (const theme of Object.keys(THEMES) as Theme[]) {
+      await window.follow(theme);
+      await window.screenshot(`merge-preview-${theme}`);
+    }
+    assert.deepEqual(window.refusals(), []);
+    assert.equal(existsSync(workspace.path("mix")), false);
+  });
+
+  it("goes on after it was stopped, and after the window was killed, to the same bytes", async function () {
+    if (process.platform === "win32") this.skip();
+    for (const [model, seed] of [["one", 1], ["two", 2]] as const) {
+      await workspace.sparse(`${model}/model.safetensors`, 40, 4096);
+      await workspace.mark(`${model}/model.safetensors`, seed);
+    }
+    workspace.write("mix.merge.yaml", "merge_method: linear\nmodels:\n  - model: one\n    parameters: {weight: 0.25}\n  - model: two\n    parameters: {weight: 0.75}\ndtype: bfloat16\n");
+    window = await host.open({ folder: workspace.folder, theme: "dark" });
+    let view = await beside();
+    await run(view);
+    await view.getByRole("button", { name: "Stop" }).click();
+    await view.getByText(/^Stopped: \d+ of 80 tensors/).waitFor();
+    await window.screenshot("merge-stopped-dark");
+    await view.getByRole("button", { name: "Resume" }).click();
+    await window.statusItem("Merging mix.merge.yaml");
+    const journal = workspace.path(".mix.merging/journal");
+    const before = statSync(journal).size;
+    await window.poll("more in the journal", () => Promise.resolve(statSync(journal).size > before ? true : undefined));
+    // The process that hosts the extension: it writes the output.
+    process.kill(Number(readFileSync(workspace.path(".mix.merging/lock"), "utf8")), "SIGKILL");
+    await window.reload();
+    view = await window.inspector();
+    await view.getByText(/^Unfinished: \d+ of 80 tensors/).waitFor();
+    assert.equal(existsSync(workspace.path("mix")), false);
+    await window.screenshot("merge-unfinished-dark");
+    await view.getByRole("button", { name: "Resume" }).click();
+    await view.getByText(/^Wrote /).waitFor({ timeout: 60_000 });
+    assert.equal(existsSync(workspace.path(".mix.merging")), false);
+    const whole = spawnSync(process.execPath, ["dist/cli.js", "merge", workspace.path("mix.merge.yaml"), "-o", workspace.path("whole")], { encoding: "utf8" });
+    assert.equal(whole.status, 0, whole.stderr);
+    assert.equal(digest(workspace.path("mix/model.safetensors")), digest(workspace.path("whole/model.safetensors")));
+  });
+});
+
+function digest(file: string): string {
+  return createHash("sha256").update(readFileSync(file)).digest("hex");
+}
