@@ -60,7 +60,7 @@ async function composeRecipe(models: readonly vscode.Uri[], show: ShowRecipe, ru
   if (method === undefined) return;
   const preset = await pickPreset(method, others.length);
   if (preset === undefined) return;
-  const recipe = await vscode.window.showSaveDialog({ title: `${TITLE}: where to write the recipe`, saveLabel: "Write Recipe", defaultUri: proposal(method, models), filters: { "Merge recipe": ["merge.yaml", "merge.yml"] } });
+  const recipe = await vscode.window.showSaveDialog({ title: `${TITLE}: where to write the recipe`, saveLabel: "Write Recipe", defaultUri: proposal(method, models), filters: { "Merge recipe": ["yaml", "yml"] } });
   if (recipe === undefined) return;
   const file = /\.merge\.ya?ml$/i.test(recipe.path) ? recipe : recipe.with({ path: `${recipe.path.replace(/\.ya?ml$/i, "")}.merge.yaml` });
   const written = (uri: vscode.Uri): string => relative(path.dirname(file.fsPath), uri.fsPath);

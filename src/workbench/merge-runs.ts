@@ -1,7 +1,9 @@
 /** Merges being written: started from a recipe, followed in the status bar, stopped, and gone on with after a stop, a crash or a reload. */
+import path from "node:path";
 import * as vscode from "vscode";
 import { Rate } from "../analysis/rate";
 import { CheckpointError } from "../checkpoint/checkpoint";
+import { modelCard } from "../merge/output/card";
 import { discardMerge } from "../merge/output/working-folder";
 import { unfinishedMerge, writeMerge, type MergeProgress } from "../merge/output/write-merge";
 import type { MergePlan } from "../merge/plan/plan";
@@ -150,7 +152,7 @@ export class MergeRuns implements vscode.Disposable {
       this.#set(recipe, document, follow(null), controller);
       await engine.warm();
       const written = await writeMerge({
-        plan, engine, engineVersion: engine.status.version ?? "", recipe: text, card: null, shardBytes: SHARD_BYTES, output, resume,
+        plan, engine, engineVersion: engine.status.version ?? "", recipe: text, card: modelCard({ plan, title: path.basename(output), recipe: text }), shardBytes: SHARD_BYTES, output, resume,
         signal: controller.signal,
         onProgress: (progress) => {
           const state = follow(progress);

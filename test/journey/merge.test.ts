@@ -34,7 +34,8 @@ describe("merging", () => {
   beforeEach(() => {
     workspace = new Workspace("tiny-llama");
   });
-  afterEach(async () => {
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed") await window.screenshot("merge-failed");
     await window.close();
     workspace.remove();
   });
