@@ -121,6 +121,8 @@ describe("merging", () => {
     // The process that hosts the extension: it writes the output.
     process.kill(Number(readFileSync(workspace.path(".mix.merging/lock"), "utf8")), "SIGKILL");
     await window.reload();
+    // The panel went with the process; the recipe is still in front.
+    await window.command("Weight Loupe: Estimate Merge");
     view = await window.inspector();
     await view.getByText(/^Unfinished: \d+ of 80 tensors/).waitFor();
     assert.equal(existsSync(workspace.path("mix")), false);
