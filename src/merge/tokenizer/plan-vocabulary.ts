@@ -131,7 +131,9 @@ function ownRows(model: VocabularyModel, vocabulary: Vocabulary, output: OutputV
 /** Tokens that no merged model has and the table says nothing of. */
 function checkOrphans(section: TokenizerSection, { models, table, count }: Rows, { tokens }: OutputVocabulary, report: Report): void {
   const orphans: number[] = [];
-  for (let token = 0; token < count; token++) if (!table.has(token) && models.every(({ own, merged }) => !merged || own[token]! < 0)) orphans.push(token);
+  // Those whose source is wrong have a problem of their own.
+  const named = new Set(section.tokens.filter(({ source }) => source !== null).map(({ token }) => token.value));
+  for (let token = 0; token < count; token++) if (!table.has(token) && !named.has(tokens[token] ?? "") && models.every(({ own, merged }) => !merged || own[token]! < 0)) orphans.push(token);
   if (orphans.length === 0) return;
   const shown = orphans.slice(0, 3).map((token) => (tokens[token] === undefined ? `with id ${token}` : quote(tokens[token])));
   const others = orphans.length > shown.length ? ` and ${grouped(orphans.length - shown.length)} more` : "";

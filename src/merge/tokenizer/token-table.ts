@@ -32,7 +32,7 @@ function rowOf(token: string, { value, at }: NonNullable<TokenizerSection["token
   if (value.kind === "zero") return value;
   const model = models.findIndex(({ reference }) => sameReference(reference, value.model));
   if (model < 0) return null;
-  const { label, rows } = models[model]!;
+  const { label, rows, merged } = models[model]!;
   const wanted = value.token ?? token;
   const row = value.id ?? vocabularies[model]!.ids.get(wanted);
   if (row === undefined) {
@@ -47,5 +47,6 @@ function rowOf(token: string, { value, at }: NonNullable<TokenizerSection["token
     report("error", "token-id-outside", `the token id ${grouped(row)} is outside the embedding of ${label}, which has ${grouped(rows)} rows`, at);
     return null;
   }
+  if (!merged) report("warning", "token-source-not-merged", `${label} is not among the models that are merged: the row of ${quote(token)} is all that is taken from it`, at);
   return { kind: "row", model, row };
 }

@@ -65,9 +65,11 @@ export function parseVocabulary(bytes: Uint8Array, file: string): Vocabulary {
   let addedAt: Vocabulary["addedAt"] = null;
   const seen = new Set<string>();
   let modelSeen = false;
-  const add = (token: string, id: number, offset: number): void => {
+  const add = (token: string, id: number, offset: number, scored = false): void => {
     const before = ids.get(token);
-    if (before !== undefined && before !== id) reader.failAt(`tokenizer.json gives the token ${quote(token)} the ids ${before} and ${id}`, offset);
+    // In a list of tokens with scores the last of several counts, as in tokenizers; the rows of the others have no token.
+    if (before !== undefined && before < id && scored) owners.delete(before);
+    else if (before !== undefined && before !== id) reader.failAt(`tokenizer.json gives the token ${quote(token)} the ids ${before} and ${id}`, offset);
     const owner = owners.get(id);
     if (owner !== undefined && owner !== token) reader.failAt(`tokenizer.json gives the id ${id} to the tokens ${quote(owner)} and ${quote(token)}`, offset);
     if (id >= MOST_IDS) reader.failAt(`tokenizer.json gives the token ${quote(token)} the id ${grouped(id)}; ids below ${grouped(MOST_IDS)} are supported`, offset);
@@ -101,7 +103,7 @@ export function parseVocabulary(bytes: Uint8Array, file: string): Vocabulary {
   return { file, ids, tokens: Array.from({ length: last + 1 }, (_, id) => owners.get(id)), added, addedAt, bytes: bytes.length };
 }
 
-type Add = (token: string, id: number, offset: number) => void;
+type Add = (token: string, id: number, offset: number, scored?: boolean) => void;
 
 function readModel(reader: JsonReader, add: Add): void {
   let found = false;
@@ -110,21 +112,16 @@ function readModel(reader: JsonReader, add: Add): void {
     if (found) reader.failHere(`tokenizer.json has two vocabularies`);
     found = true;
     const own = new Set<string>();
-    const once = (token: string, offset: number): void => {
-      if (own.size === own.add(token).size) reader.failAt(`the token ${quote(token)} appears twice in the vocabulary of tokenizer.json, again at byte ${offset}`, offset);
-    };
     switch (reader.next()) {
       case "object":
         return reader.object((token, offset) => {
-          once(token, offset);
+          if (own.size === own.add(token).size) reader.failAt(`the token ${quote(token)} appears twice in the vocabulary of tokenizer.json, again at byte ${offset}`, offset);
           add(token, readId(reader, token), offset);
         });
       case "array":
         return reader.array((id) => {
           const offset = reader.position();
-          const token = readScored(reader);
-          once(token, offset);
-          add(token, id, offset);
+          add(readScored(reader), id, offset, true);
         });
       default:
         reader.failHere(`the vocabulary of tokenizer.json is ${reader.shown()} where tokens with their ids should be`);

@@ -87,6 +87,11 @@ describe("tokens of the output", () => {
     assert.equal(cut, false);
   });
 
+  it("of a list with a token twice count the last, as in tokenizers", () => {
+    const scored = parseVocabulary(Buffer.from(JSON.stringify({ model: { vocab: [["a", 0], ["b", -1], ["a", -2]] } })), "tokenizer.json");
+    assert.deepEqual([scored.tokens, scored.ids.get("a")], [[undefined, "b", "a"], 2]);
+  });
+
   it("end where the embedding does, and leave gaps of ids open", () => {
     assert.deepEqual(outputVocabulary(own, 2, [], ["<new>"]).tokens, ["a", "b", "<new>"]);
     assert.equal(outputVocabulary(own, 2, [], []).cut, true);
