@@ -283,6 +283,26 @@ pub fn round_to<R: Real>(dtype: Dtype, values: &mut [R]) {
     R::decode(dtype, &bytes, values);
 }
 
+/// Compiles `$body`, which is `#[inline(always)]`, for AVX2 and F16C beside what the target guarantees, and picks one at run time.
+macro_rules! for_wide_vectors {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<$($generic:ident: $bound:path),*>($($arg:ident: $type:ty),* $(,)?) = $body:path) => {
+        $(#[$doc])*
+        $vis fn $name<$($generic: $bound),*>($($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
+                #[target_feature(enable = "avx2,f16c")]
+                fn wide<$($generic: $bound),*>($($arg: $type),*) {
+                    $body($($arg),*);
+                }
+                // SAFETY: the processor has both.
+                return unsafe { wide($($arg),*) };
+            }
+            $body($($arg),*);
+        }
+    };
+}
+pub(super) use for_wide_vectors;
+
 /// Calls `work` compiled for AVX2 and F16C where the processor has them; what is inlined into it becomes vectors.
 #[inline(always)]
 pub fn vectorised<T>(work: impl FnOnce() -> T) -> T {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arithmetic::{Real, round_to, vectorised};
+use super::arithmetic::{Real, for_wide_vectors, round_to};
 use crate::context::Context;
 use crate::error::Result;
 use crate::tensor::{Dtype, Reader, Tensor, encode};
@@ -88,7 +88,7 @@ impl Inputs {
                 for range in pieces(range, piece) {
                     context.cancel.check()?;
                     let mut piece = reading.load(range)?;
-                    vectorised(|| pass.piece(&mut piece, state, &mut part));
+                    take(pass, &mut piece, state, &mut part);
                 }
                 Ok(part)
             },
@@ -96,6 +96,10 @@ impl Inputs {
         Ok((workers.into_iter().map(|(_, state)| state).collect(), parts))
     }
 }
+
+for_wide_vectors!(
+    fn take<R: Real, P: Pass<R>>(pass: &P, piece: &mut Piece<R>, state: &mut P::State, part: &mut P::Part) = Pass::piece
+);
 
 /// What is found in one pass over all elements; `piece` is to be `#[inline(always)]`.
 pub trait Pass<R: Real>: Sync {

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::arithmetic::{Real, vectorised};
+use super::arithmetic::{Real, for_wide_vectors};
 use super::inputs::Piece;
 
 /// A method that knows its parameters and what it needs of whole tensors. Adding one: its variant in `protocol::MergeMethod`, its
@@ -33,6 +33,10 @@ impl<R: Real, M: Method<R>> Kernel<R> for M {
     }
 
     fn run(&self, piece: &mut Piece<R>, out: &mut [R]) {
-        vectorised(|| self.merge(piece, out));
+        merge(self, piece, out);
     }
 }
+
+for_wide_vectors!(
+    fn merge<R: Real, M: Method<R>>(method: &M, piece: &mut Piece<R>, out: &mut [R]) = Method::merge
+);

@@ -13,15 +13,15 @@ const ROUNDS: usize = 10;
 /// Encrypts `LANES` counters, given word by word, with one key.
 #[inline(always)]
 fn encrypt(counters: &mut [[u32; LANES]; 4], mut key: [u32; 2]) {
+    let [a, b, c, d] = counters;
     for _ in 0..ROUNDS {
         for lane in 0..LANES {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|word: usize| counters[word][lane]);
-            let first = u64::from(MULTIPLIERS[0]) * u64::from(a);
-            let second = u64::from(MULTIPLIERS[1]) * u64::from(c);
-            counters[0][lane] = (second >> 32) as u32 ^ b ^ key[0];
-            counters[1][lane] = second as u32;
-            counters[2][lane] = (first >> 32) as u32 ^ d ^ key[1];
-            counters[3][lane] = first as u32;
+            let first = u64::from(MULTIPLIERS[0]) * u64::from(a[lane]);
+            let second = u64::from(MULTIPLIERS[1]) * u64::from(c[lane]);
+            a[lane] = (second >> 32) as u32 ^ b[lane] ^ key[0];
+            b[lane] = second as u32;
+            c[lane] = (first >> 32) as u32 ^ d[lane] ^ key[1];
+            d[lane] = first as u32;
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }

@@ -9,6 +9,7 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::dtype::Dtype;
+use crate::lanes::with_avx2;
 use crate::numeric::Numeric;
 
 /// What the codes of a small float with an all-ones exponent (or the code of −0) mean.
@@ -153,7 +154,7 @@ pub fn to_f32(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
     match dtype {
         Dtype::F64 => fill(bytes, out, |b| f64::from_le_bytes(b) as f32),
         Dtype::F32 => fill(bytes, out, f32::from_le_bytes),
-        Dtype::BF16 => fill(bytes, out, |b| f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16)),
+        Dtype::BF16 => brain_to_f32(bytes, out),
         Dtype::F16 => f16_to_f32(bytes, out),
         Dtype::I64 => fill(bytes, out, |b| i64::from_le_bytes(b) as f32),
         Dtype::U64 => fill(bytes, out, |b| u64::from_le_bytes(b) as f32),
@@ -165,6 +166,17 @@ pub fn to_f32(dtype: Dtype, bytes: &[u8], out: &mut [f32]) {
             let table = byte_table(dtype);
             fill(bytes, out, |[code]| table[usize::from(code)]);
         }
+    }
+}
+
+with_avx2!(
+    fn brain_to_f32(bytes: &[u8], out: &mut [f32]) = brain
+);
+
+#[inline(always)]
+fn brain(bytes: &[u8], out: &mut [f32]) {
+    for (slot, element) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        *slot = f32::from_bits(u32::from(u16::from_le_bytes([element[0], element[1]])) << 16);
     }
 }
 

@@ -3,11 +3,12 @@
 //! Values beyond the range of a type become infinite where it has infinities and NaN where it has none (the OCP and FNUZ
 //! 8-bit types but E5M2), as in the conversions of OCP OFP8 without saturation.
 
+use half::f16;
 use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
 
 use super::decode;
 use super::dtype::Dtype;
+use crate::lanes::with_avx2;
 
 /// Whether values can be rounded to `dtype`; elements of every other type are only ever copied.
 pub const fn is_target(dtype: Dtype) -> bool {
@@ -70,7 +71,12 @@ pub fn from_f32(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
     const BLOCK: usize = 256;
     match dtype {
         Dtype::F64 => out.extend(values.iter().flat_map(|&value| f64::from(value).to_le_bytes())),
-        Dtype::F32 => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+        Dtype::F32 => {
+            let start = out.len();
+            out.resize(start + 4 * values.len(), 0);
+            let slots = out[start..].chunks_exact_mut(4);
+            slots.zip(values).for_each(|(slot, value)| slot.copy_from_slice(&value.to_le_bytes()));
+        }
         Dtype::F16 => {
             let mut halves = [f16::ZERO; BLOCK];
             for values in values.chunks(BLOCK) {
@@ -79,7 +85,11 @@ pub fn from_f32(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
                 out.extend(halves.iter().flat_map(|half| half.to_le_bytes()));
             }
         }
-        Dtype::BF16 => out.extend(values.iter().flat_map(|&value| bf16::from_f32(value).to_le_bytes())),
+        Dtype::BF16 => {
+            let start = out.len();
+            out.resize(start + 2 * values.len(), 0);
+            f32_to_brain(values, &mut out[start..]);
+        }
         _ => {
             let format = small(dtype).expect("a type that values can be rounded to");
             out.extend(values.iter().map(|&value| format.encode(f64::from(value)) as u8));
@@ -87,23 +97,55 @@ pub fn from_f32(dtype: Dtype, values: &[f32], out: &mut Vec<u8>) {
     }
 }
 
+with_avx2!(
+    fn f32_to_brain(values: &[f32], out: &mut [u8]) = brain
+);
+
+#[inline(always)]
+fn brain(values: &[f32], out: &mut [u8]) {
+    for (slot, &value) in out.chunks_exact_mut(2).zip(values) {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        // Without a branch, so that compilers make vectors of it; NaN becomes quiet.
+        let code = if value.is_nan() { bits >> 16 | 0x40 } else { rounded };
+        slot.copy_from_slice(&(code as u16).to_le_bytes());
+    }
+}
+
 /// How many of the stored elements of `dtype`, one after the other, are not finite.
 pub fn non_finite(dtype: Dtype, elements: &[u8]) -> u64 {
-    fn count<const N: usize>(elements: &[u8], test: impl Fn([u8; N]) -> bool) -> u64 {
-        let elements = elements.chunks_exact(N).map(|element| element.try_into().expect("N bytes"));
-        elements.map(|element| u64::from(test(element))).sum()
-    }
     match dtype {
-        Dtype::F64 => count(elements, |element| !f64::from_le_bytes(element).is_finite()),
-        Dtype::F32 => count(elements, |element| !f32::from_le_bytes(element).is_finite()),
-        Dtype::F16 => count(elements, |element| u16::from_le_bytes(element) & 0x7c00 == 0x7c00),
-        Dtype::BF16 => count(elements, |element| u16::from_le_bytes(element) & 0x7f80 == 0x7f80),
+        Dtype::F64 => with(elements, |element| !f64::from_le_bytes(element).is_finite()),
+        Dtype::F32 => with(elements, |element| !f32::from_le_bytes(element).is_finite()),
+        Dtype::F16 => full_exponents(elements, 0x7c00),
+        Dtype::BF16 => full_exponents(elements, 0x7f80),
         Dtype::F8_E4M3 | Dtype::F8_E5M2 | Dtype::F8_E4M3FNUZ | Dtype::F8_E5M2FNUZ | Dtype::F8_E8M0 => {
             let table = decode::byte_table(dtype);
-            count(elements, |[code]| !table[usize::from(code)].is_finite())
+            with(elements, |[code]| !table[usize::from(code)].is_finite())
         }
         _ => 0,
     }
+}
+
+/// How many of the elements of `N` bytes the test holds for.
+fn with<const N: usize>(elements: &[u8], test: impl Fn([u8; N]) -> bool) -> u64 {
+    let elements = elements.chunks_exact(N).map(|element| element.try_into().expect("N bytes"));
+    elements.map(|element| u64::from(test(element))).sum()
+}
+
+with_avx2!(
+    /// How many of the elements of two bytes have all bits of `exponent`.
+    fn full_exponents(elements: &[u8], exponent: u16) -> u64 = count_full_exponents
+);
+
+#[inline(always)]
+fn count_full_exponents(elements: &[u8], exponent: u16) -> u64 {
+    // Counts of a chunk fit 16 bits, as wide as the elements.
+    let chunks = elements.chunks(1 << 15).map(|chunk| {
+        let full = |element: &[u8]| u16::from_le_bytes([element[0], element[1]]) & exponent == exponent;
+        chunk.chunks_exact(2).map(|element| u16::from(full(element))).sum::<u16>()
+    });
+    chunks.map(u64::from).sum()
 }
 
 /// What a value beyond the largest finite one becomes.
