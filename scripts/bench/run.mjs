@@ -1,5 +1,5 @@
-// `npm run bench [-- --only structure,window,bandwidth,difference,decoding,spectra] [--quick] [--larger-than-memory] [--json FILE]`:
-// what this machine measures, as ratios taken in one run. Peers are whatever NumPy, SciPy and PyTorch $PYTHON (default python3) can import.
+// `npm run bench [-- --only structure,window,bandwidth,difference,decoding,spectra,merge] [--quick] [--larger-than-memory] [--json FILE]`:
+// what this machine measures, as ratios taken in one run. Peers are whatever NumPy, SciPy, PyTorch and mergekit $PYTHON (default python3) can import.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -8,12 +8,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as esbuild from "esbuild";
 import { benchDifference } from "./difference.mjs";
+import { benchMerge } from "./merge.mjs";
 import { benchSpectra } from "./spectra.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 process.chdir(root);
 const { values } = parseArgs({
-  options: { only: { type: "string", default: "structure,window,bandwidth,difference,decoding,spectra" }, quick: { type: "boolean", default: false }, "larger-than-memory": { type: "boolean", default: false }, json: { type: "string" } },
+  options: { only: { type: "string", default: "structure,window,bandwidth,difference,decoding,spectra,merge" }, quick: { type: "boolean", default: false }, "larger-than-memory": { type: "boolean", default: false }, json: { type: "string" } },
 });
 const parts = new Set(values.only.split(","));
 const scratch = mkdtempSync(path.join(os.tmpdir(), "weight-loupe-bench-"));
@@ -31,6 +32,7 @@ try {
   if (parts.has("difference")) rows.push(...(await benchDifference({ scratch, quick: values.quick, larger: values["larger-than-memory"], ours: (args) => example("weight-loupe-engine", "difference", args) })));
   if (parts.has("decoding")) rows.push(...decoding(example("weight-loupe-engine", "decoding", [values.quick ? "32" : "128", "2"])));
   if (parts.has("spectra")) rows.push(...(await benchSpectra({ scratch, quick: values.quick, ours: exampleCommand("weight-loupe-linalg", "spectra") })));
+  if (parts.has("merge")) rows.push(...(await benchMerge({ scratch, quick: values.quick })));
   print();
 } finally {
   rmSync(scratch, { recursive: true, force: true });

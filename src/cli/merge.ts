@@ -15,6 +15,7 @@ import { withEngine, type RunningEngine } from "./engine-process";
 import { Exit } from "./failure";
 import { MERGE_OPTIONS, mergeSettings, type MergeSettings } from "./merge-options";
 import { planRecipe, type PlannedMerge } from "./merge-plan";
+import { previewMerges, previewReport } from "./merge-preview";
 import { mergeReport, preflightReport } from "./merge-report";
 import { ProgressLine } from "./terminal";
 
@@ -38,6 +39,11 @@ export const merge: Command = {
     return withEngine(context.log, async (running) => {
       const merges = await planRecipe(recipe, settings, { engine: running.engine, signal: context.signal });
       if (merges.some(({ report }) => !report.ok)) return told(merges, recipe, file, context, settings.preview === null);
+      if (settings.preview !== null) {
+        const documents = await previewMerges(merges, settings.preview, running.engine, context.signal);
+        await context.write(context.json ? document(documents, recipe) : previewReport(documents, process.stdout));
+        return Exit.done;
+      }
       return run(merges, recipe, file, settings, running, context);
     });
   },

@@ -14,7 +14,8 @@ describe("rules of the merge conformance set", () => {
   afterEach(() => scratch.remove());
 
   it("accept every expected output", () => {
-    for (const name of readdirSync(join(root, "cases")).filter((name) => !name.startsWith("err-"))) assert.deepEqual(checkOutput(join(folderOf(name), "expected"), folderOf(name), root), [], name);
+    // Of the template of one of them only the markers are kept.
+    for (const name of readdirSync(join(root, "cases")).filter((name) => !name.startsWith("err-") && name !== "chat-template-chatml")) assert.deepEqual(checkOutput(join(folderOf(name), "expected"), folderOf(name), root), [], name);
   });
 
   /** What is wrong with the expected output of `name` once `change` has been made to it. */
@@ -39,7 +40,7 @@ describe("rules of the merge conformance set", () => {
 
   it("see one element that is another", () => {
     for (const name of ["linear-default", "ties-bfloat16", "dtype-float16-out-float32", "tokenizer-union"]) {
-      assert.match(problems(name, (folder) => altered(folder, (data) => (data[1]! ^= 0x40))).join(), /1 of \d+ elements differ/, name);
+      assert.match(problems(name, (folder) => altered(folder, (data) => (data[data.length - 1]! ^= 0x01))).join(), /1 of \d+ elements differ/, name);
     }
   });
 
