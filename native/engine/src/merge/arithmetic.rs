@@ -65,8 +65,6 @@ pub trait Real:
     fn wide(self) -> f64;
     /// Magnitude.
     fn abs(self) -> Self;
-    /// Square root.
-    fn sqrt(self) -> Self;
     /// Decodes unpacked elements of `dtype`, rounding to nearest even.
     fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]);
     /// Appends `values` as little-endian elements of `dtype`, rounded to nearest even.
@@ -91,11 +89,6 @@ impl Real for f32 {
     #[inline(always)]
     fn abs(self) -> Self {
         Self::abs(self)
-    }
-
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        Self::sqrt(self)
     }
 
     fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]) {
@@ -127,11 +120,6 @@ impl Real for f64 {
         Self::abs(self)
     }
 
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        Self::sqrt(self)
-    }
-
     fn decode(dtype: Dtype, bytes: &[u8], out: &mut [Self]) {
         decode::to_f64(dtype, bytes, out);
     }
@@ -159,6 +147,38 @@ pub trait Arithmetic: Copy + Debug + Default + Send + Sync + 'static {
     fn round_chance(value: Self::Real) -> Self::Real {
         Self::round(value)
     }
+
+    #[inline(always)]
+    fn add(x: Self::Real, y: Self::Real) -> Self::Real {
+        Self::round(x + y)
+    }
+
+    #[inline(always)]
+    fn sub(x: Self::Real, y: Self::Real) -> Self::Real {
+        Self::round(x - y)
+    }
+
+    #[inline(always)]
+    fn mul(x: Self::Real, y: Self::Real) -> Self::Real {
+        Self::round(x * y)
+    }
+
+    #[inline(always)]
+    fn div(x: Self::Real, y: Self::Real) -> Self::Real {
+        Self::round(x / y)
+    }
+}
+
+/// Whether `A` is narrower than f32, so that results show where it rounds.
+pub const fn is_narrow<A: Arithmetic>() -> bool {
+    A::KEY_BITS < 16
+}
+
+/// A number that belongs to a whole tensor as it is after a step in `A`: rounded where `A` is narrow. Elsewhere such numbers stay in
+/// f64 to the end: every element would have their rounding.
+#[inline(always)]
+pub fn in_steps<A: Arithmetic>(value: f64) -> f64 {
+    if is_narrow::<A>() { A::round(A::Real::of(value)).wide() } else { value }
 }
 
 /// bfloat16.

@@ -5,18 +5,29 @@
 //! `check` before a file is opened; `inputs`, the tensors a piece at a time; `arithmetic`, what is computed in; `method`, what a
 //! method is; `reader`, elements of the result; then one module per family of methods.
 
+mod arcee_fusion;
 mod arithmetic;
 mod check;
+mod combination;
 mod cut;
 mod fisher;
+mod gram;
 mod inputs;
 mod linear;
 mod method;
+mod model_stock;
+mod multislerp;
+mod nearswap;
+mod nuslerp;
+mod order;
 mod passthrough;
 mod philox;
+mod ram;
 mod ranks;
 mod reader;
+mod sce;
 mod selection;
+mod softmax;
 mod sparse;
 mod sparsify;
 mod task_vectors;
@@ -24,16 +35,25 @@ mod task_vectors;
 pub use cut::cut;
 pub use reader::Reader;
 
+use arcee_fusion::ArceeFusion;
 use arithmetic::{Arithmetic, Brain, Double, Half, Single};
+use combination::Combination;
 use fisher::Fisher;
 use inputs::Inputs;
 use linear::Linear;
 use method::Kernel;
+use model_stock::ModelStock;
+use multislerp::Multislerp;
+use nearswap::Nearswap;
+use nuslerp::Nuslerp;
+use order::Ordered;
 use passthrough::Passthrough;
+use ram::Ram;
+use sce::Sce;
 use task_vectors::{Parameters, TaskVectors};
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::protocol::{FloatingPoint, MergeMethod, MergeProfile};
 use crate::tensor::{Dtype, Tensor};
 
@@ -120,12 +140,18 @@ pub fn open(merge: &Merge, tensors: Vec<Tensor>, context: &Context) -> Result<Me
 
 /// Whether mergekit rounds the method's intermediate values to the compute type.
 fn rounds_steps(method: &MergeMethod) -> bool {
-    !matches!(method, MergeMethod::Linear { .. } | MergeMethod::Slerp { .. } | MergeMethod::Passthrough { .. })
+    use MergeMethod::{Karcher, Linear, Passthrough, Slerp};
+    !matches!(method, Linear { .. } | Slerp { .. } | Karcher { .. } | Passthrough { .. })
 }
 
 /// The method, after the passes that it needs, in arithmetic `A`.
-fn prepare<A: Arithmetic>(merge: &Merge, inputs: &Inputs, context: &Context) -> Result<Box<dyn Kernel<A::Real>>> {
+fn prepare<A: Arithmetic>(merge: &Merge, inputs: &Inputs, context: &Context) -> Result<Box<dyn Kernel<A::Real>>>
+where
+    A::Real: Ordered,
+{
     Ok(match merge.method {
+        // There is nothing to be found, nor to be merged.
+        _ if inputs.count() == 0 => Box::new(Passthrough::new(None)),
         MergeMethod::Linear { weights, normalize } => Box::new(Linear::new(weights, *normalize)),
         MergeMethod::Passthrough { scale } => Box::new(Passthrough::new(*scale)),
         MergeMethod::TaskVectors { weights, sparsify, elect, normalize, lambda } => {
@@ -133,6 +159,22 @@ fn prepare<A: Arithmetic>(merge: &Merge, inputs: &Inputs, context: &Context) -> 
             let parameters = Parameters { weights, sparsify, elect: *elect, normalize: *normalize, lambda };
             Box::new(TaskVectors::<A>::prepare(parameters, inputs, merge.profile, context)?)
         }
-        _ => return Err(Error::invalid("The engine does not know this merge method.")),
+        MergeMethod::Slerp { t } => Box::new(Combination::slerp::<A>(*t, inputs, context)?),
+        MergeMethod::Karcher { max_iterations, tolerance } => {
+            Box::new(Combination::karcher::<A>(*max_iterations, *tolerance, inputs, context)?)
+        }
+        MergeMethod::Nuslerp { weights, flatten, row_wise } => {
+            Box::new(Nuslerp::<A>::new(weights, *flatten, *row_wise, inputs, context)?)
+        }
+        MergeMethod::Multislerp { weights, normalize_weights, eps } => {
+            Box::new(Multislerp::<A>::new(weights, *normalize_weights, *eps, inputs, context)?)
+        }
+        MergeMethod::ModelStock { filter_wise } => Box::new(ModelStock::<A>::new(*filter_wise, inputs, context)?),
+        MergeMethod::Nearswap { t } => Box::new(Nearswap::<A>::new(*t)),
+        MergeMethod::ArceeFusion {} => Box::new(ArceeFusion::<A>::new(inputs, context)?),
+        MergeMethod::Sce { top_k } => Box::new(Sce::<A>::new(*top_k, inputs, context)?),
+        MergeMethod::Ram { epsilon } => Box::new(Ram::<A>::new(*epsilon)),
+        MergeMethod::RamPlus { epsilon, r, alpha } => Box::new(Ram::<A>::plus(*epsilon, *r, *alpha, inputs, context)?),
+        MergeMethod::Fisher { .. } => unreachable!("it is computed in f64 always"),
     })
 }
