@@ -27,6 +27,7 @@ const builds = [
     outExtension: { ".js": ".mjs" },
     banner: { js: `/*!\n${readFileSync("node_modules/h5wasm/LICENSE.txt", "utf8").replaceAll("*/", "* /")}\n*/` },
   },
+  { ...node, entryPoints: { "recipe-server": "src/language/main.ts" }, outdir: "dist" },
   { ...node, entryPoints: { cli: "src/cli/main.ts" }, outdir: "dist", banner: { js: "#!/usr/bin/env node" } },
   {
     ...common,

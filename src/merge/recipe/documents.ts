@@ -5,6 +5,9 @@ import { listed } from "./reader";
 import type { Located, MergeDocument, ModelReference } from "./recipe";
 import { documentNamed, referencesIn } from "./references";
 
+/** Of a circle. */
+const MOST_NAMED = 10;
+
 /** Adds what is wrong with names and with who needs whom. */
 export function checkDocuments(documents: readonly MergeDocument[], problems: Problem[]): void {
   const error = (code: string, at: Problem["at"], message: string): void => void problems.push({ severity: "error", code, message, at });
@@ -23,9 +26,9 @@ export function checkDocuments(documents: readonly MergeDocument[], problems: Pr
     if (/^[~/]|\\|\0/.test(name.value) || name.value.split("/").some((part) => part === "" || part === "." || part === "..")) error("document-name", name.at, `${quote(name.value)} cannot be the name of a document: its result may be written to a folder of that name within the output`);
   }
   for (const cycle of cycles(documents)) {
-    const [first] = cycle;
     const circle = cycle.map(({ document }) => document.name!.value);
-    error("cycle", first!.reference.at, circle.length === 1 ? `the document ${circle[0]} needs itself` : `the documents ${listed(circle)} need each other; one of them must do without`);
+    const names = circle.length > MOST_NAMED ? [...circle.slice(0, MOST_NAMED), "others"] : circle;
+    for (const { reference } of cycle.slice(0, MOST_NAMED)) error("cycle", reference.at, circle.length === 1 ? `the document ${circle[0]} needs itself` : `the documents ${listed(names)} need each other; one of them must do without`);
   }
 }
 
@@ -34,7 +37,7 @@ interface Edge {
   reference: Located<ModelReference>;
 }
 
-/** Circles of documents that need each other, each once, from the first document of the file that is in it. */
+/** Circles of documents that need each other, each once. */
 function cycles(documents: readonly MergeDocument[]): Edge[][] {
   const found: Edge[][] = [];
   const state = new Map<MergeDocument, "open" | "done">();
