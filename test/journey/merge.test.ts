@@ -121,13 +121,12 @@ describe("merging", () => {
     // The process that hosts the extension: it writes the output.
     process.kill(Number(readFileSync(workspace.path(".mix.merging/lock"), "utf8")), "SIGKILL");
     await window.reload();
-    // The panel went with the process; the recipe is still in front.
-    await window.command("Weight Loupe: Estimate Merge");
-    view = await window.inspector();
-    await view.getByText(/^Unfinished: \d+ of 80 tensors/).waitFor();
+    const notifications = await window.notificationCenter();
+    await notifications.getByText(/The merge of mix\.merge\.yaml was interrupted: \d+ of 80 tensors are written\./).waitFor();
     assert.equal(existsSync(workspace.path("mix")), false);
-    await window.screenshot("merge-unfinished-dark");
-    await view.getByRole("button", { name: "Resume" }).click();
+    await window.screenshot("merge-interrupted-dark");
+    await notifications.getByRole("button", { name: "Resume" }).click();
+    view = await window.inspector();
     await view.getByText(/^Wrote /).waitFor({ timeout: 60_000 });
     assert.equal(existsSync(workspace.path(".mix.merging")), false);
     const whole = spawnSync(process.execPath, ["dist/cli.js", "merge", workspace.path("mix.merge.yaml"), "-o", workspace.path("whole")], { encoding: "utf8" });

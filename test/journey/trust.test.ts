@@ -11,6 +11,7 @@ describe("Restricted Mode", () => {
     const marker = workspace.path("was-run");
     workspace.write("evil.sh", `#!/bin/sh\ntouch "${marker}"\n`);
     chmodSync(workspace.path("evil.sh"), 0o755);
+    workspace.write("mix.merge.yaml", "merge_method: passthrough\nbase_model: ..\nmodels:\n  - model: tiny-llama/checkpoint-100\n");
     const host = await TestHost.start({ trustAll: false });
     try {
       const window = await host.open({ folder: workspace.folder, theme: "dark", settings: { "weightLoupe.engine.path": workspace.path("evil.sh") } });
@@ -22,6 +23,14 @@ describe("Restricted Mode", () => {
       await window.statusItem("engine running");
       await window.screenshot("restricted-mode");
       assert.equal(existsSync(marker), false);
+      await window.openFile("mix.merge.yaml");
+      await window.command("Weight Loupe: Estimate Merge");
+      const merge = await window.inspector();
+      await merge.getByText("Restricted Mode: recipes are checked", { exact: false }).waitFor();
+      await merge.getByRole("button", { name: "line 2" }).waitFor();
+      await merge.getByText(/outside/).first().waitFor();
+      await window.screenshot("restricted-mode-merge");
+      assert.equal(await merge.getByRole("button", { name: "Run…" }).isEnabled(), false);
       await window.close();
     } finally {
       await host.stop();
