@@ -80,6 +80,29 @@ describe("merging", () => {
     for (const file of ["config.json", "mergekit_config.yml", "README.md"]) assert.ok(existsSync(workspace.path(`mix/${file}`)), file);
   });
 
+  it("marks mistakes in a recipe as they are typed, and puts them right by quick fixes", async () => {
+    workspace.write("mix.merge.yaml", RECIPE.replace("merge_method: linear", "merge_metod: linear").replace("checkpoint-100\n", "checkpoint-10\n"));
+    window = await host.open({ folder: workspace.folder, theme: "dark" });
+    await window.openFile("mix.merge.yaml");
+    const editor = window.page.locator(".monaco-editor");
+    await editor.locator(".squiggly-error").first().waitFor();
+    await window.command("Weight Loupe: Estimate Merge");
+    const view = await window.inspector();
+    await view.getByRole("list", { name: "Problems" }).getByRole("button", { name: "line 1" }).waitFor();
+    await window.screenshot("merge-mistakes-dark");
+    // A line of the list puts the cursor there.
+    for (const line of ["line 1", /^line [67]$/]) {
+      await view.getByRole("list", { name: "Problems" }).getByRole("button", { name: line, exact: true }).first().click();
+      await window.page.keyboard.press("ControlOrMeta+.");
+      await window.page.locator(".action-widget").getByText(/merge_method|checkpoint-100/).first().waitFor();
+      if (line === "line 1") await window.screenshot("merge-quick-fix-dark");
+      await window.page.keyboard.press("Enter");
+    }
+    await view.getByText("Nothing stands in the way of this merge.").waitFor();
+    await editor.getByText("Estimate").first().waitFor();
+    assert.equal(await editor.locator(".squiggly-error").count(), 0);
+  });
+
   it("is previewed beside the recipe, in every theme", async () => {
     workspace.write("mix.merge.yaml", RECIPE);
     window = await host.open({ folder: workspace.folder, theme: "dark", width: 1600, height: 1000 });

@@ -36,8 +36,9 @@ export async function measureMerge({ plan, tensors, methods, space, pattern, eng
   const measured = await concurrently(tensors, CONCURRENCY, async (tensor) => {
     signal?.throwIfAborted();
     try {
-      const { value, method } = await measureTensor(tensor, plan, methods, space, engine, signal);
+      const { value, method, failed: others } = await measureTensor(tensor, plan, methods, space, engine, signal);
       how = method;
+      failed.push(...others.map((other) => ({ name: tensor.name, message: `${other.method}: ${other.message}` })));
       onMeasured?.(value, tensor.name, value.parameters);
       return value;
     } catch (error) {
@@ -53,33 +54,53 @@ export async function measureMerge({ plan, tensors, methods, space, pattern, eng
   };
 }
 
-async function measureTensor(tensor: PlannedTensor, plan: PreviewOptions["plan"], methods: readonly string[], space: MergePreview["space"], engine: Engine, signal?: AbortSignal): Promise<{ value: PreviewedTensor; method: string }> {
+interface Measured {
+  value: PreviewedTensor;
+  method: string;
+  /** Other methods that could not be computed here. */
+  failed: { method: string; message: string }[];
+}
+
+async function measureTensor(tensor: PlannedTensor, plan: PreviewOptions["plan"], methods: readonly string[], space: MergePreview["space"], engine: Engine, signal?: AbortSignal): Promise<Measured> {
   const options = signal === undefined ? {} : { signal };
   const baseSource = space === "task vector" ? tensor.sources.find(({ input }) => plan.inputs[input]?.base === true) : undefined;
   const sources = tensor.sources.filter((source) => source !== baseSource);
-  const [base, ...inputs] = await Promise.all([baseSource?.read(signal), ...sources.map((source) => source.read(signal))]);
-  const results = await Promise.all([tensor.read(signal), ...methods.map((method) => tensor.readBy?.(method, signal))]);
-  const asked = results.filter((result): result is Expression => result !== undefined);
-  const values = inputs.filter((input): input is Expression => input !== undefined);
-  if (values.length + asked.length > MOST_RELATED) throw new Error(`A preview takes ${MOST_RELATED} tensors at a time: there are ${values.length} inputs and ${asked.length} methods.`);
+  if (sources.length >= MOST_RELATED) throw new Error(`a preview takes up to ${MOST_RELATED - 1} models, and here are ${sources.length}`);
+  const base = await baseSource?.read(signal);
+  const values = await Promise.all(sources.map((source) => source.read(signal)));
   const against = base === undefined ? {} : { base };
-  const all = await engine.request("relations", { tensors: [...values, ...asked], ...against }, options);
-  // Signs among the inputs alone: with the results among them a merge would agree with itself.
-  const own = values.length > 2 ? await engine.request("relations", { tensors: values, ...against }, options) : undefined;
-  const baseNorm = base === undefined ? null : toNumber((await engine.request("relations", { tensors: [base] }, options)).gram[0]![0]!) ** 0.5;
+  const relate = (tensors: Expression[]): Promise<RelationsResult> => engine.request("relations", { tensors, ...against }, options);
+  const own = await relate([...values, await tensor.read(signal)]);
   const indices = values.map((_, i) => i);
-  let next = values.length;
+  const resultIn = (related: RelationsResult): PreviewedResult => resultOf(related, indices, values.length, base !== undefined);
+  const results: (PreviewedResult | null)[] = [resultIn(own)];
+  const failed: Measured["failed"] = [];
+  // Each by itself: one that has no meaning here takes nothing from the others.
+  for (const method of methods) {
+    try {
+      const result = await tensor.readBy?.(method, signal);
+      results.push(result === undefined ? null : resultIn(await relate([...values, result])));
+    } catch (error) {
+      if (signal?.aborted === true || (error as { code?: unknown }).code === "cancelled") throw error;
+      results.push(null);
+      failed.push({ method, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+  // Signs among the inputs alone: with the result among them a merge would agree with itself.
+  const inputs = values.length > 2 ? await relate(values) : undefined;
+  const baseNorm = base === undefined ? null : toNumber((await engine.request("relations", { tensors: [base] }, options)).gram[0]![0]!) ** 0.5;
   const { name, layer, shape } = tensor;
   return {
-    method: `${all.how.method} · ${all.how.precision} · ${all.how.backend}`,
+    method: `${own.how.method} · ${own.how.precision} · ${own.how.backend}`,
+    failed,
     value: {
-      name, layer, kind: kindOf(name, shape), shape: [...shape], parameters: all.count,
+      name, layer, kind: kindOf(name, shape), shape: [...shape], parameters: own.count,
       inputs: sources.map(({ input }) => input),
-      norms: indices.map((i) => norm(all, i)),
+      norms: indices.map((i) => norm(own, i)),
       baseNorm,
-      signConflict: own !== undefined ? share(own.signs[1], own.signs[0] + own.signs[1]) : values.length === 2 ? share(all.conflicts[0]![1]!, all.bothChanged[0]![1]!) : null,
-      cosines: indices.map((i) => indices.map((j) => cosine(all, i, j))),
-      results: results.map((result) => (result === undefined ? null : resultOf(all, indices, next++, base !== undefined))),
+      signConflict: inputs !== undefined ? share(inputs.signs[1], inputs.signs[0] + inputs.signs[1]) : values.length === 2 ? share(own.conflicts[0]![1]!, own.bothChanged[0]![1]!) : null,
+      cosines: indices.map((i) => indices.map((j) => cosine(own, i, j))),
+      results,
     },
   };
 }

@@ -31,7 +31,11 @@ export async function mergeSpectra(plan: Pick<MergePlan, "inputs" | "method">, t
     curves.push({ label, method, spectrum: await engine.request("spectrum", params, signal === undefined ? {} : { signal }) });
   };
   await add(plan.method, plan.method, await tensor.read(signal));
-  for (const method of methods) await add(method, method, await tensor.readBy?.(method, signal));
+  for (const method of methods) {
+    // The preview's list says why a method cannot be computed here.
+    const value = await tensor.readBy?.(method, signal).catch(() => undefined);
+    await add(method, method, value);
+  }
   for (const source of tensor.sources) {
     if (base !== undefined && source === baseSource) continue;
     await add(plan.inputs[source.input]!.label, null, await source.read(signal));

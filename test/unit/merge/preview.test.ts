@@ -79,6 +79,14 @@ describe("a merge's preview", () => {
     assert.deepEqual(told.sort(), ["broken false", "w true"]);
   });
 
+  it("says which method cannot be computed for a tensor, and measures the others", async () => {
+    const tensor = planned("w", [one, two], one, { readBy: (method) => (method === "nearswap" ? Promise.reject(new Error("it has no base here")) : Promise.resolve(two)) });
+    const preview = await measureMerge({ plan: { inputs: inputs(false, false), method: "slerp" }, tensors: [tensor], methods: ["nearswap", "linear"], space: "weight", pattern: null, engine: new EvaluatedEngine() });
+    assert.deepEqual(preview.failed, [{ name: "w", message: "nearswap: it has no base here" }]);
+    assert.deepEqual(preview.tensors[0]?.results.map((result) => result === null), [false, true, false]);
+    near(preview.tensors[0]?.results[2]?.cosine[1], 1);
+  });
+
   it("computes spectra of changes: a sum of rank-one changes has rank two", async () => {
     const tensor = planned("w", [base, one, two], sum([base, one, two], [-1, 1, 1]));
     const plan = { inputs: inputs(true, false, false), method: "ties" };
