@@ -8,6 +8,11 @@ import { type Log, sentence } from "./log";
 /** The first line of a YAML file that is a recipe whatever its name. */
 const MARKER = /^#\s*weight-loupe:\s*recipe\b/;
 
+/** Commands on recipes are offered while one is in front, wherever the focus is. */
+function followActive(editor: vscode.TextEditor | undefined): void {
+  void vscode.commands.executeCommand("setContext", "weightLoupe.recipe", editor?.document.languageId === RECIPE_LANGUAGE);
+}
+
 export class RecipeLanguage implements vscode.Disposable {
   readonly #subscriptions: vscode.Disposable[];
   /** Changes of trust and of workspace folders come while it starts: one after the other. */
@@ -20,10 +25,13 @@ export class RecipeLanguage implements vscode.Disposable {
       vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
         if (document.languageId === "yaml" && contentChanges.some(({ range }) => range.start.line === 0)) void this.#look(document);
       }),
+      vscode.window.onDidChangeActiveTextEditor(followActive),
+      vscode.workspace.onDidCloseTextDocument(() => followActive(vscode.window.activeTextEditor)),
       vscode.workspace.onDidGrantWorkspaceTrust(() => this.#restart()),
       vscode.workspace.onDidChangeWorkspaceFolders(() => this.#restart()),
     ];
     for (const document of vscode.workspace.textDocuments) void this.#look(document);
+    followActive(vscode.window.activeTextEditor);
   }
 
   dispose(): void {
@@ -34,10 +42,11 @@ export class RecipeLanguage implements vscode.Disposable {
 
   async #look(document: vscode.TextDocument): Promise<void> {
     if (document.languageId === "yaml" && MARKER.test(document.lineAt(0).text)) await vscode.languages.setTextDocumentLanguage(document, RECIPE_LANGUAGE);
-    else if (document.languageId === RECIPE_LANGUAGE && !this.#wanted) {
-      this.#wanted = true;
-      this.#restart();
-    }
+    if (document.languageId !== RECIPE_LANGUAGE) return;
+    followActive(vscode.window.activeTextEditor);
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#restart();
   }
 
   #restart(): void {

@@ -27,7 +27,6 @@ describe("Restricted Mode", () => {
       await window.command("Weight Loupe: Estimate Merge");
       const merge = await window.inspector();
       await merge.getByText("Restricted Mode: recipes are checked", { exact: false }).waitFor();
-      await merge.getByRole("button", { name: "line 2" }).waitFor();
       await merge.getByText(/outside/).first().waitFor();
       await window.screenshot("restricted-mode-merge");
       assert.equal(await merge.getByRole("button", { name: "Run…" }).isEnabled(), false);
