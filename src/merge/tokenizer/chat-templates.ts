@@ -6,13 +6,15 @@ export interface KnownTemplate {
   tokens: readonly string[];
 }
 
-/** https://github.com/tatsu-lab/stanford_alpaca: an instruction and a response under headings of their own. */
+/** https://github.com/tatsu-lab/stanford_alpaca: an instruction, an input to it where there is one, and a response under headings of their own. */
 const alpaca = lines(
   "{%- for message in messages -%}",
   "{%- if message['role'] == 'system' -%}",
   "{{ message['content'] + '\\n\\n' }}",
   "{%- elif message['role'] == 'assistant' -%}",
   "{{ '### Response:\\n' + message['content'] + eos_token + '\\n\\n' }}",
+  "{%- elif message['role'] in ['input', 'tool'] -%}",
+  "{{ '### Input:\\n' + message['content'] + '\\n\\n' }}",
   "{%- else -%}",
   "{{ '### Instruction:\\n' + message['content'] + '\\n\\n' }}",
   "{%- endif -%}",
@@ -71,9 +73,11 @@ const mistral = lines(
   "{%- set system.text = message['content'] + '\\n\\n' -%}",
   "{%- elif message['role'] == 'assistant' -%}",
   "{{ ' ' + message['content'] | trim + eos_token }}",
-  "{%- else -%}",
+  "{%- elif message['role'] == 'user' -%}",
   "{{ '[INST] ' + system.text + message['content'] + ' [/INST]' }}",
   "{%- set system.text = '' -%}",
+  "{%- else -%}",
+  "{{ raise_exception('This format has no place for messages of the role ' + message['role'] + '.') }}",
   "{%- endif -%}",
   "{%- endfor -%}",
 );
