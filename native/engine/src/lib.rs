@@ -17,7 +17,7 @@ pub mod histogram;
 mod lanes;
 pub mod line_hashes;
 pub mod matching;
-mod merge;
+pub mod merge;
 pub mod norms;
 pub mod numeric;
 pub mod picture;

@@ -10,18 +10,29 @@ const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 const ROUNDS: usize = 10;
 
-/// Encrypts `LANES` counters, given word by word, with one key.
+/// Bits of a word.
+const WORD: u64 = u32::MAX as u64;
+
+/// Encrypts `LANES` counters, given word by word, with one key. Words stand in 64 bits each, as their products do: so compilers
+/// make vectors of all steps.
 #[inline(always)]
-fn encrypt(counters: &mut [[u32; LANES]; 4], mut key: [u32; 2]) {
-    let [a, b, c, d] = counters;
+fn encrypt([a, b, c, d]: &mut [[u64; LANES]; 4], mut key: [u32; 2]) {
     for _ in 0..ROUNDS {
+        let [one, other] = key.map(u64::from);
+        let (mut first, mut second) = ([0u64; LANES], [0u64; LANES]);
         for lane in 0..LANES {
-            let first = u64::from(MULTIPLIERS[0]) * u64::from(a[lane]);
-            let second = u64::from(MULTIPLIERS[1]) * u64::from(c[lane]);
-            a[lane] = (second >> 32) as u32 ^ b[lane] ^ key[0];
-            b[lane] = second as u32;
-            c[lane] = (first >> 32) as u32 ^ d[lane] ^ key[1];
-            d[lane] = first as u32;
+            first[lane] = (a[lane] & WORD) * u64::from(MULTIPLIERS[0]);
+        }
+        for lane in 0..LANES {
+            second[lane] = (c[lane] & WORD) * u64::from(MULTIPLIERS[1]);
+        }
+        for lane in 0..LANES {
+            a[lane] = second[lane] >> 32 ^ b[lane] ^ one;
+            b[lane] = second[lane] & WORD;
+        }
+        for lane in 0..LANES {
+            c[lane] = first[lane] >> 32 ^ d[lane] ^ other;
+            d[lane] = first[lane] & WORD;
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
@@ -30,14 +41,14 @@ fn encrypt(counters: &mut [[u32; LANES]; 4], mut key: [u32; 2]) {
 /// The words of block `block`: position 8·w + i of it is word w of counter 8·block + i.
 #[inline(always)]
 fn block(seed: u64, block: u64) -> [[u32; LANES]; 4] {
-    let mut counters = [[0u32; LANES]; 4];
+    let mut counters = [[0u64; LANES]; 4];
     for lane in 0..LANES {
         let counter = block * LANES as u64 + lane as u64;
-        counters[0][lane] = counter as u32;
-        counters[1][lane] = (counter >> 32) as u32;
+        counters[0][lane] = counter & WORD;
+        counters[1][lane] = counter >> 32;
     }
     encrypt(&mut counters, [seed as u32, (seed >> 32) as u32]);
-    counters
+    counters.map(|words| words.map(|word| word as u32))
 }
 
 /// The words at positions `first ..` of the sequence of `seed`.
@@ -75,9 +86,9 @@ mod tests {
                 [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
             ),
         ] {
-            let mut counters = counter.map(|word| [word; LANES]);
+            let mut counters = counter.map(|word: u32| [u64::from(word); LANES]);
             encrypt(&mut counters, key);
-            assert_eq!(counters.map(|word| word[3]), expected);
+            assert_eq!(counters.map(|word| word[3] as u32), expected);
         }
     }
 

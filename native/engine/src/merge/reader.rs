@@ -31,7 +31,7 @@ struct Pieces<'a, R> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(merged: &'a Merged) -> Self {
+    pub(super) fn new(merged: &'a Merged) -> Self {
         let worker = match &merged.kernel {
             Prepared::Narrow(kernel) => Worker::Narrow(Pieces::new(merged, &**kernel)),
             Prepared::Wide(kernel) => Worker::Wide(Pieces::new(merged, &**kernel)),
