@@ -33,15 +33,22 @@ const MEMORY_AT_REST = 96 << 20;
 /** Elements of a tile, and bytes of each in f64 and in the type of the input. */
 const TILE_BYTES = (1 << 18) * 12;
 
-/** @param rate measured earlier, bytes a second over all threads. */
-export function estimate(tensors: readonly PlannedTensor[], inputBytes: number, method: string, inputs: number, rate?: number): NonNullable<MergePlan["estimate"]> {
+/** What is computed as whole matrices, updates of adapters and solved layers: operands and results in f64. */
+const MATRIX_BYTES = 3 * 8;
+
+/**
+ * @param rate measured earlier, bytes a second over all threads.
+ * @param matrices whether some tensors are computed as whole matrices.
+ */
+export function estimate(tensors: readonly PlannedTensor[], inputBytes: number, { method, inputs, rate, matrices }: { method: string; inputs: number; rate: number | undefined; matrices: boolean }): NonNullable<MergePlan["estimate"]> {
   const outputBytes = tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  const largest = tensors.reduce((most, { shape }) => Math.max(most, shape.length === 2 ? shape[0]! * shape[1]! : 0), 0);
   const threads = availableParallelism();
   const speed = rate ?? (RATES[method] ?? OTHER_RATE) * threads;
   return {
     inputBytes,
     outputBytes,
-    peakMemoryBytes: MEMORY_AT_REST + threads * (inputs + 2) * TILE_BYTES,
+    peakMemoryBytes: MEMORY_AT_REST + threads * (inputs + 2) * TILE_BYTES + (matrices ? MATRIX_BYTES * largest : 0),
     seconds: (inputBytes + outputBytes) / speed,
   };
 }

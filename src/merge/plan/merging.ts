@@ -10,7 +10,7 @@ import { isOptional, type OutlinedTensor } from "./outline";
 import type { PlannedTensor, PlanOptions, VocabularyPlan } from "./plan";
 import type { StatisticsOfModels } from "./statistics";
 import { CopiedTensor, MergedTensor, PassedTensor } from "./planned-tensors";
-import { commonShape, type Present } from "./shapes";
+import { alignedShape, commonShape, type Present } from "./shapes";
 import { standIn } from "./stand-in";
 import type { Place } from "../problem";
 
@@ -51,7 +51,7 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
   const { name } = outlined;
   if (context.vocabularyFails && isVocabulary(name)) return null;
   const aligned = context.vocabulary.rows !== null && isVocabulary(name);
-  const shape = aligned ? [context.vocabulary.rows!, ...present[0]!.tensor.shape.slice(1)] : commonShape(name, present, context.options.unsafeTruncateEmbeddings === true, findings);
+  const shape = aligned ? alignedShape(name, present, context.vocabulary.rows!, findings) : commonShape(name, present, context.options.unsafeTruncateEmbeddings === true, findings);
   if (shape === null) return null;
   const types = typesOf(present);
   const counts = types.every((type) => !isFloat(type));

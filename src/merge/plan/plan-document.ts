@@ -114,7 +114,12 @@ class DocumentPlanner {
     const tensors = outlined.map((each) => planTensor(each, context)).filter((tensor) => tensor !== null);
     const config = await this.config(modules, base ?? opened[0]!, vocabulary);
     const inputBytes = this.bytesRead(tensors, opened);
-    const estimated = estimate(tensors, inputBytes, method.name, opened.length, options.rate?.(method.name));
+    const estimated = estimate(tensors, inputBytes, {
+      method: method.name,
+      inputs: opened.length,
+      rate: options.rate?.(method.name),
+      matrices: method.statistics === "gram" || opened.some(({ reference }) => reference.adapter !== undefined),
+    });
     if (options.output !== undefined) await checkRoom(options.output, estimated.outputBytes, document.method!.at, findings);
     if (faulty || findings.hasErrors) return nothing;
     return { ...nothing, tensors: tensors.sort((a, b) => (a.name < b.name ? -1 : 1)), files: [...nothing.files, ...statistics.models], config, tokenizer: vocabulary.tokenizer, estimate: estimated };

@@ -29,17 +29,33 @@ export function commonShape(name: string, present: readonly Present[], truncate:
     findings.warn("truncated-vocabulary", other.source.at, detail, { tensor: name, more: (times) => `the vocabularies differ; ${times} tensors are cut to the ${least} rows of the smallest, whatever tokens they are of` });
     return [least, ...shape.slice(1)];
   }
-  const shapes = `${bracketed(other.tensor.shape)} in ${other.source.input.label}, ${bracketed(shape)} in ${first.source.input.label}`;
   if (rows) {
+    const shapes = bothShapes(first, other);
     findings.error("vocabulary-mismatch", other.source.at, `the vocabularies differ: ${name} is ${shapes}; align them with tokenizer_source: base or union`, {
       tensor: name,
       more: () => `the vocabularies differ: ${name} is ${shapes}, and so with the other tensors of the vocabulary; align them with tokenizer_source: base or union`,
     });
-  } else {
-    const sentence = `${name} has another shape: ${shapes}; only models of equal shapes can be merged`;
-    findings.error("shape-mismatch", other.source.at, sentence, { tensor: name, more: (times) => `${sentence} (${times} tensors differ)` });
-  }
+  } else mismatch(name, first, other, findings);
   return null;
+}
+
+/** The shape of tensors whose rows are brought into the order of the output's vocabulary; null with a problem where the rows are of different lengths. */
+export function alignedShape(name: string, present: readonly Present[], rows: number, findings: Findings): readonly number[] | null {
+  const first = present.find(({ source }) => source.base) ?? present[0]!;
+  const [, ...width] = first.tensor.shape;
+  const other = present.find(({ tensor }) => !sameShape(tensor.shape.slice(1), width));
+  if (other === undefined) return [rows, ...width];
+  mismatch(name, first, other, findings);
+  return null;
+}
+
+function mismatch(name: string, first: Present, other: Present, findings: Findings): void {
+  const sentence = `${name} has another shape: ${bothShapes(first, other)}; only models of equal shapes can be merged`;
+  findings.error("shape-mismatch", other.source.at, sentence, { tensor: name, more: (times) => `${sentence} (${times} tensors differ)` });
+}
+
+function bothShapes(first: Present, other: Present): string {
+  return `${bracketed(other.tensor.shape)} in ${other.source.input.label}, ${bracketed(first.tensor.shape)} in ${first.source.input.label}`;
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

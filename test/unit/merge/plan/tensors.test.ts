@@ -89,6 +89,20 @@ describe("plans: tensors that some models lack", () => {
     assert.deepEqual(of.map(({ kind }) => kind), ["slice", "range"]);
   });
 
+  it("knows how long the output's vocabulary is, and that rows of different lengths do not go together", async () => {
+    const tokenizer = (tokens: string[]): object => ({ version: "1.0", added_tokens: [], model: { type: "BPE", vocab: Object.fromEntries(tokens.map((token, i) => [token, i])), merges: [] } });
+    for (const [name, hidden, vocabulary] of [["few", 4, 2], ["many", 4, 3], ["wide-too", 6, 3]] as const) {
+      models.add(name, llama({ hidden, vocabulary }));
+      models.scratch.write(`${name}/tokenizer.json`, tokenizer(["a", "b", "c"].slice(0, vocabulary)));
+      models.scratch.write(`${name}/tokenizer_config.json`, {});
+    }
+    const plan = await models.plan(LINEAR("few", "many", "tokenizer_source: union\n"));
+    assert.deepEqual(told(plan.problems), []);
+    assert.deepEqual(named(plan, "model.embed_tokens.weight").shape, [3, 4]);
+    assert.equal((JSON.parse(plan.config!) as { vocab_size: number }).vocab_size, 3);
+    assert.deepEqual(told((await models.plan(LINEAR("few", "wide-too", "tokenizer_source: union\n"))).problems), ["error shape-mismatch 3"]);
+  });
+
   it("refuses other architectures unless that is waived", async () => {
     models.add("mistral", llama(), llamaConfig(2, { architectures: ["MistralForCausalLM"], model_type: "mistral" }));
     assert.deepEqual(told((await models.plan(LINEAR("whole", "mistral"))).problems), ["error mixed-architectures 3"]);
