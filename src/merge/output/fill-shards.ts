@@ -15,8 +15,8 @@ import type { Shard } from "./shards";
 /** Requests under way: enough to keep all threads busy with small tensors. */
 const CONCURRENCY = 4;
 /** What is written reaches the disk, and the journal, at the latest after so many bytes or so long. */
-const FLUSH_BYTES = 256 << 20;
-const FLUSH_MS = 3000;
+const FLUSH_BYTES = 64 << 20;
+const FLUSH_MS = 1000;
 
 export interface FillOptions {
   shards: readonly Shard<PlannedTensor>[];
