@@ -34,7 +34,7 @@ export interface ServerOptions {
 
 /** Time without a key before diagnostics are made anew: as long as they took the last time, within bounds. */
 const SHORTEST_PAUSE_MS = 20;
-const LONGEST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 250;
 /** Planning that takes longer lets the reader's problems go ahead. */
 const SLOW_PLAN_MS = 100;
 
