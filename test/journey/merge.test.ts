@@ -46,11 +46,16 @@ describe("merging", () => {
   /** Opens a recipe and its panel. */
   const beside = async (): Promise<FrameLocator> => {
     await window.openFile("mix.merge.yaml");
-    await window.page.locator(".monaco-editor .view-line").first().waitFor();
-    await window.command("Weight Loupe: Estimate Merge");
+    await lens(/Estimate/);
     const view = await window.inspector();
     await view.getByRole("button", { name: "Run…" }).waitFor();
     return view;
+  };
+  /** Clicks a lens over the recipe. They come with the language server, which a window that was just opened may take a while to start. */
+  const lens = async (name: RegExp): Promise<void> => {
+    const link = window.page.locator(".codelens-decoration a").filter({ hasText: name }).first();
+    await link.waitFor({ timeout: 120_000 });
+    await link.click();
   };
   const run = async (view: FrameLocator): Promise<void> => {
     await view.getByRole("button", { name: "Run…" }).click();
@@ -85,7 +90,7 @@ describe("merging", () => {
     window = await host.open({ folder: workspace.folder, theme: "dark" });
     await window.openFile("mix.merge.yaml");
     const editor = window.page.locator(".monaco-editor");
-    await editor.locator(".squiggly-error").first().waitFor();
+    await editor.locator(".squiggly-error").first().waitFor({ timeout: 120_000 });
     await window.command("Weight Loupe: Estimate Merge");
     const view = await window.inspector();
     await view.getByRole("list", { name: "Problems" }).getByRole("button", { name: "line 1" }).waitFor();
@@ -99,7 +104,7 @@ describe("merging", () => {
       await window.page.keyboard.press("Enter");
     }
     await view.getByText("Nothing stands in the way of this merge.").waitFor();
-    await editor.getByText("Estimate").first().waitFor();
+    await window.page.locator(".codelens-decoration a").filter({ hasText: "Run" }).first().waitFor();
     assert.equal(await editor.locator(".squiggly-error").count(), 0);
   });
 
