@@ -93,7 +93,7 @@ describe("merging", () => {
     await editor.locator(".squiggly-error").first().waitFor({ timeout: 120_000 });
     await window.command("Weight Loupe: Estimate Merge");
     const view = await window.inspector();
-    await view.getByRole("list", { name: "Problems" }).getByRole("button", { name: "line 1" }).waitFor();
+    await view.getByRole("list", { name: "Problems" }).getByRole("button", { name: "line 1" }).first().waitFor();
     await window.screenshot("merge-mistakes-dark");
     // A line of the list puts the cursor there.
     for (const line of ["line 1", /^line [67]$/]) {
