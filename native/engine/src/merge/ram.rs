@@ -32,7 +32,7 @@ impl<A: Arithmetic> Ram<A> {
         for state in states {
             counts.iter_mut().zip(state).for_each(|(sum, count)| *sum = [sum[0] + count[0], sum[1] + count[1]]);
         }
-        let factors = counts.iter().map(|&counts| A::Real::of(factor(counts, epsilon, r, alpha))).collect();
+        let factors = counts.iter().map(|&counts| A::Real::of(factor(counts, epsilon, r, alpha).into())).collect();
         Ok(Self { factors: Some(factors), ..without })
     }
 
@@ -43,10 +43,11 @@ impl<A: Arithmetic> Ram<A> {
     }
 }
 
-/// The factor of an input that alone changes `counts[0]` elements, and `counts[1]` with others.
-fn factor([alone, shared]: [u64; 2], epsilon: f64, r: f64, alpha: f64) -> f64 {
+/// The factor of an input that alone changes `counts[0]` elements, and `counts[1]` with others; in f32, as mergekit's is.
+fn factor([alone, shared]: [u64; 2], epsilon: f64, r: f64, alpha: f64) -> f32 {
+    let ratio = shared as f32 / (alone as f32).max(epsilon as f32);
     // Not `clamp`, which refuses a negative α.
-    1.0 + r * (shared as f64 / (alone as f64).max(epsilon)).max(0.0).min(alpha)
+    1.0 + r as f32 * ratio.max(0.0).min(alpha as f32)
 }
 
 /// Counts how many elements each input changes alone and with others.
