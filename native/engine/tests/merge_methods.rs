@@ -151,7 +151,11 @@ const SHAPE: [u64; 2] = [613, 1001];
 /// Of bfloat16 and binary32 inputs.
 fn stored_models() -> Vec<(TempFile, Expression)> {
     let base = random(1, SHAPE, None);
-    (2..5).map(|seed| random(seed, SHAPE, Some(&base))).chain([base.clone()]).map(|values| brain(&values, SHAPE)).collect()
+    (2..5)
+        .map(|seed| random(seed, SHAPE, Some(&base)))
+        .chain([base.clone()])
+        .map(|values| brain(&values, SHAPE))
+        .collect()
 }
 
 #[test]
@@ -185,7 +189,8 @@ fn papers_profile_rounds_once() {
         let base = with_base.then_some(&models[3].1);
         let exact = written(&merge(&method, "paper", "F64", &of, base), Dtype::BF16, 2).expect("merged");
         let found = written(&merge(&method, "paper", "BF16", &of, base), Dtype::BF16, 2).expect("merged");
-        let distances = order(Dtype::BF16, &found).into_iter().zip(order(Dtype::BF16, &exact)).map(|(x, y)| x.abs_diff(y));
+        let distances =
+            order(Dtype::BF16, &found).into_iter().zip(order(Dtype::BF16, &exact)).map(|(x, y)| x.abs_diff(y));
         let (found, exact) = (values(Dtype::BF16, &found), values(Dtype::BF16, &exact));
         let mut differing = 0;
         for (i, distance) in distances.enumerate() {
@@ -204,7 +209,17 @@ fn sce_selects_as_many_as_it_should() {
     let (rows, columns) = (700u64, 500u64);
     let zeros = vec![0f64; (rows * columns) as usize];
     // 1/8 in every seventh element of one model, larger in a few; all τ of the other are 0.
-    let one: Vec<f64> = (0..zeros.len()).map(|i| if i % 7000 == 7 { 0.5 } else if i % 7 == 0 { 0.125 } else { 0.0 }).collect();
+    let one: Vec<f64> = (0..zeros.len())
+        .map(|i| {
+            if i % 7000 == 7 {
+                0.5
+            } else if i % 7 == 0 {
+                0.125
+            } else {
+                0.0
+            }
+        })
+        .collect();
     let varying = one.iter().filter(|x| **x != 0.0).count();
     let (_a, one_stored) = brain(&one, [rows, columns]);
     let (_b, zeros_stored) = brain(&zeros, [rows, columns]);

@@ -10,6 +10,7 @@ mod arithmetic;
 mod check;
 mod combination;
 mod cut;
+mod elementary;
 mod fisher;
 mod gram;
 mod inputs;

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use super::arithmetic::{Arithmetic, Real, in_steps};
+use super::elementary::{exponential, logarithm};
 use super::gram::Lines;
 use super::inputs::{Inputs, Pass, Piece};
 use crate::context::Context;
@@ -10,6 +11,10 @@ use crate::error::Result;
 
 /// Added to each share.
 const EPSILON: f64 = 1e-8;
+/// Elements worked on at once.
+const BLOCK: usize = 256;
+/// Values worked on side by side.
+const LANES: usize = 8;
 
 /// Σ p·ln(p/q) of each line along the last axis, p the softmax of the first input's and q of the base's, ε added to both.
 ///
@@ -37,8 +42,10 @@ impl Default for Scale {
 impl Scale {
     #[inline(always)]
     fn of<R: Real>(values: &[R]) -> Self {
-        let most = values.iter().fold(f64::NEG_INFINITY, |most, value| most.max(value.wide()));
-        Self { most, sum: values.iter().map(|value| (value.wide() - most).exp()).sum() }
+        let most = largest(values).wide();
+        let sum =
+            values.chunks(BLOCK).map(|values| sum_of_each(values, values, |value, _| exponential(value.wide() - most)));
+        Self { most, sum: sum.sum() }
     }
 
     fn join(self, other: Self) -> Self {
@@ -50,8 +57,35 @@ impl Scale {
     #[inline(always)]
     fn share<A: Arithmetic>(self, value: A::Real) -> f64 {
         let step = in_steps::<A>;
-        step(step((value.wide() - self.most).exp() / self.sum) + EPSILON)
+        step(step(exponential(value.wide() - self.most) / self.sum) + EPSILON)
     }
+}
+
+/// The largest of the values that are not NaN.
+#[inline(always)]
+fn largest<R: Real>(values: &[R]) -> R {
+    let most = |x: R, y: R| if x > y { x } else { y };
+    let mut lanes = [R::of(f64::NEG_INFINITY); LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for values in chunks {
+        lanes.iter_mut().zip(values).for_each(|(lane, value)| *lane = most(*value, *lane));
+    }
+    lanes.iter().chain(rest).fold(R::of(f64::NEG_INFINITY), |largest, value| most(*value, largest))
+}
+
+/// The sum of what `term` makes of each of at most `BLOCK` pairs: all terms first, in a loop that becomes one of vectors.
+#[inline(always)]
+fn sum_of_each<R: Real>(x: &[R], y: &[R], term: impl Fn(R, R) -> f64) -> f64 {
+    let mut terms = [0f64; BLOCK];
+    for (slot, (x, y)) in terms.iter_mut().zip(x.iter().zip(y)) {
+        *slot = term(*x, *y);
+    }
+    let mut lanes = [0f64; LANES];
+    for terms in terms.chunks_exact(LANES) {
+        lanes.iter_mut().zip(terms).for_each(|(lane, term)| *lane += term);
+    }
+    lanes.iter().sum()
 }
 
 /// A number of each row, from neighbouring elements of it.
@@ -91,11 +125,11 @@ impl<A: Arithmetic> Row<A> for Terms {
     fn of(&self, row: usize, values: &[A::Real], base: &[A::Real]) -> f64 {
         let step = in_steps::<A>;
         let [scale, base_scale] = self.scales[row];
-        let terms = values.iter().zip(base).map(|(value, base)| {
-            let (p, q) = (scale.share::<A>(*value), base_scale.share::<A>(*base));
-            step(p * step(step(p / q).ln()))
-        });
-        terms.sum()
+        let term = |value, base| {
+            let (p, q) = (scale.share::<A>(value), base_scale.share::<A>(base));
+            step(p * step(logarithm(step(p / q))))
+        };
+        values.chunks(BLOCK).zip(base.chunks(BLOCK)).map(|(values, base)| sum_of_each(values, base, term)).sum()
     }
 
     fn join(part: f64, next: f64) -> f64 {
