@@ -93,21 +93,25 @@ fn methods_agree_with_mergekit() {
         let distances = order(result, &found).into_iter().zip(order(result, &expected)).map(|(x, y)| x.abs_diff(y));
         let (found, expected) = (values(result, &found), values(result, &expected));
         let rms = (expected.iter().map(|x| x * x).sum::<f64>() / expected.len() as f64).sqrt();
-        // What rounding the type that is computed in can do to an element that nearly cancels.
-        let loose = rms
-            * match dtype(&case["dtype"]) {
-                Dtype::F64 => 1e-13,
-                Dtype::F32 => 2e-6,
-                Dtype::F16 => 4e-3,
-                _ => 2e-2,
-            };
+        // What rounding to the type that is computed in does to elements that nearly cancel, and to numbers of the whole tensor.
+        let computed = dtype(&case["dtype"]);
+        let (loose, most_apart) = match computed {
+            Dtype::F64 => (2e-15, 1.0),
+            Dtype::F32 => (2e-6, 1.0),
+            Dtype::F16 => (5e-3, 0.25),
+            _ => (3e-2, 0.25),
+        };
+        // Where nothing is found of whole tensors but decisions, every step is the same.
+        let stepwise =
+            ["nearswap", "arceeFusion", "ram", "ramPlus"].contains(&case["method"]["name"].as_str().unwrap());
         let mut apart = 0;
         for (i, distance) in distances.enumerate() {
             let difference = (found[i] - expected[i]).abs();
-            assert!(distance <= 2 || difference <= loose, "{name}[{i}]: {:e}, not {:e}", found[i], expected[i]);
+            let close = distance <= 1 || !stepwise && difference <= loose * rms;
+            assert!(close, "{name}[{i}]: {:e}, not {:e}", found[i], expected[i]);
             apart += usize::from(distance > 1);
         }
-        let _ = apart;
+        assert!(apart as f64 <= most_apart * found.len() as f64, "{name}: {apart} of {}", found.len());
     }
 }
 
