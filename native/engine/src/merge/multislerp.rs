@@ -70,7 +70,8 @@ impl<A: Arithmetic> Multislerp<A> {
         let pairs = || (0..n).flat_map(|i| (0..n).map(move |j| (i, j)));
         let square: f64 = pairs().map(|(i, j)| weights[i] * cosine(i, j)).sum();
         let magnitude: f64 = pairs().map(|(i, j)| (weights[i] * cosine(i, j)).abs()).sum();
-        let mean = step(square.max(0.0).sqrt());
+        // Not `max`, which takes no notice of NaN.
+        let mean = step(if square < 0.0 { 0.0 } else { square.sqrt() });
         let number = |values: &[f64]| values.iter().map(|&value| A::Real::of(value)).collect::<Vec<_>>();
         // Where squares are NaN, so is the mean, and what is made of it.
         if mean < eps || square.abs() < CANCELLED * magnitude || magnitude == 0.0 {
