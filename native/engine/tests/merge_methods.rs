@@ -152,7 +152,7 @@ fn methods() -> Vec<(Value, bool, usize)> {
 /// Rows that are no divisor of a piece, more pieces than threads, and several tiles.
 const SHAPE: [u64; 2] = [613, 1001];
 
-/// Of bfloat16 and binary32 inputs.
+/// Three tensors and their base, in bfloat16.
 fn stored_models() -> Vec<(TempFile, Expression)> {
     let base = random(1, SHAPE, None);
     (2..5)
