@@ -17,7 +17,7 @@ describe("aligned vocabulary tensors in the engine", () => {
       const models = await modelsOf(document);
       const plan = await planVocabulary(document, models, { copyTokenizer: true, sources });
       const tensors = await Promise.all(models.map(({ reference }) => tensorOf(join(set, reference.path), "model.embed_tokens.weight")));
-      for (const expression of plan.align(tensors, "BF16")) {
+      for (const expression of plan.align(tensors, "BF16", tensors.map(() => true))) {
         const window = { rowStart: 0, rowStop: plan.rows!, columnStart: 0, columnStop: 32 };
         const { rows } = await engine.request("values", { tensor: expression!, window });
         assert.deepEqual(rows.flat().map(toNumber), [...evaluate(expression!).data]);

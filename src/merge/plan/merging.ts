@@ -9,7 +9,7 @@ import type { PlannedSource } from "./layout";
 import { isOptional, type OutlinedTensor } from "./outline";
 import type { PlannedTensor, PlanOptions, VocabularyPlan } from "./plan";
 import type { StatisticsOfModels } from "./statistics";
-import { CopiedTensor, MergedTensor, PassedTensor } from "./planned-tensors";
+import { CopiedTensor, MergedTensor, PassedTensor, takingPart } from "./planned-tensors";
 import { alignedShape, commonShape, type Present } from "./shapes";
 import { standIn } from "./stand-in";
 import type { Place } from "../problem";
@@ -53,6 +53,7 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
   const aligned = context.vocabulary.rows !== null && isVocabulary(name);
   const shape = aligned ? alignedShape(name, present, context.vocabulary.rows!, findings) : commonShape(name, present, context.options.unsafeTruncateEmbeddings === true, findings);
   if (shape === null) return null;
+  if (aligned) checkTokens(name, present, context);
   const types = typesOf(present);
   const counts = types.every((type) => !isFloat(type));
   const parameters = parts.lone === null ? context.kernels.resolve(outlined, parts.others, findings) : NO_PARAMETERS;
@@ -80,6 +81,14 @@ export function planTensor(outlined: OutlinedTensor, context: MergingContext): P
   const planned = new MergedTensor(context, operands, parameters, written);
   context.kernels.note(outlined, parts.others, parameters, type, (signal) => planned.operands(signal));
   return planned;
+}
+
+/** Models of other slices have no say in this tensor: tokens that only they have get zeros, which is told. */
+function checkTokens(name: string, present: readonly Present[], { vocabulary, vocabularyOrder, findings }: MergingContext): void {
+  const lost = vocabulary.lost(takingPart(vocabularyOrder, present));
+  if (lost === 0) return;
+  const detail = `get zeros: the slice that it comes from has none of the models with those tokens; "source" under tokenizer.tokens would say what should stand there`;
+  findings.warn("token-without-row", present[0]!.source.at, `${lost} rows of ${name} ${detail}`, { tensor: name, more: (times) => `${lost} rows of ${name} and of ${times - 1} tensors more ${detail}` });
 }
 
 /** Each type once, in the order of the inputs. */

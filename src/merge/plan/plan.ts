@@ -109,7 +109,10 @@ export interface VocabularyPlan {
   /**
    * One vocabulary tensor (tokens along the first axis) of every model, in their order, with its rows in the order of the output; null stays
    * null. Operands may be of different types; `dtype` is what they are promoted to, and that of the results.
+   * @param takesPart which of the models are merged into this tensor: a slice's. The others lend no more than rows that the token table names.
    */
-  align(tensors: readonly (Expression | null)[], dtype: FloatType): (Expression | null)[];
+  align(tensors: readonly (Expression | null)[], dtype: FloatType, takesPart: readonly boolean[]): (Expression | null)[];
+  /** How many of the tokens get zeros because none of those that take part has them, though another model of the recipe does. */
+  lost(takesPart: readonly boolean[]): number;
   tokenizer: PlannedTokenizer;
 }

@@ -4,6 +4,7 @@ import type { Expression, FloatType } from "../../engine/protocol";
 import type { MergeMethodEntry } from "../methods/method";
 import { bytesOf } from "./dtypes";
 import type { Operands, Resolved } from "./kernels";
+import type { PlannedSource } from "./layout";
 import type { MergingContext } from "./merging";
 import type { OutlinedTensor } from "./outline";
 import type { PlannedTensor } from "./plan";
@@ -78,10 +79,15 @@ abstract class Planned implements PlannedTensor {
       const tensor = input.model.tensors.get(outlined.name) ?? standIn({ input, at: input.at }, outlined.name);
       tensors.push(tensor === undefined ? null : await tensor.read(signal));
     }
-    const rows = vocabulary.align(tensors, type);
+    const rows = vocabulary.align(tensors, type, takingPart(vocabularyOrder, present));
     for (const each of present) read.set(each, rows[vocabularyOrder.indexOf(each.source.input)]!);
     return read;
   }
+}
+
+/** Which of the models are among a tensor's inputs. */
+export function takingPart(models: readonly PlannedSource["input"][], present: readonly Present[]): boolean[] {
+  return models.map((input) => present.some((each) => each.source.input === input));
 }
 
 export class MergedTensor extends Planned {

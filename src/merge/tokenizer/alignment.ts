@@ -52,15 +52,16 @@ class Pool {
 /**
  * One tensor of each model with `padded` rows, of `dtype`. Rows that fill up are the mean of a model's others.
  * @param tensors of one shape but for their first axis; null where a model has none: then it has no say in this tensor's rows.
+ * @param takesPart which models are merged into this tensor; the others lend rows that the table names.
  * @param summedAtOnce most values that the mean over rows is computed of at once.
  */
-export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dtype: FloatType, summedAtOnce = SUMMED_AT_ONCE): (Expression | null)[] {
+export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dtype: FloatType, takesPart: readonly boolean[], summedAtOnce = SUMMED_AT_ONCE): (Expression | null)[] {
   const cast = tensors.map((tensor): Expression | null => (tensor === null ? null : { kind: "cast", of: tensor, dtype }));
   const first = cast.find((tensor) => tensor !== null);
   if (first === undefined) return [...cast];
   const [, ...width] = shapeOf(first);
   const zero: Expression = { kind: "cast", of: fill([1, ...width], 0), dtype };
-  const fallbacks = new Fallbacks(rows, cast, zero, dtype);
+  const fallbacks = new Fallbacks(rows, cast, takesPart, zero, dtype);
   return cast.map((tensor, model) => {
     if (tensor === null) return null;
     const own = rows.models[model]!.own;
@@ -81,11 +82,22 @@ export function aligned(rows: Rows, tensors: readonly (Expression | null)[], dty
   });
 }
 
+/** Tokens that some merged model has, and none of those that take part, nor the table. */
+export function lostTokens({ models, table, count }: Rows, takesPart: readonly boolean[]): number {
+  let lost = 0;
+  for (let token = 0; token < count; token++) {
+    const has = ({ own, merged }: Rows["models"][number]): boolean => merged && own[token]! >= 0;
+    if (!table.has(token) && models.some(has) && !models.some((model, i) => takesPart[i] === true && has(model))) lost++;
+  }
+  return lost;
+}
+
 /** What stands in for the row of a token that a model lacks. */
 class Fallbacks {
   constructor(
     private readonly rows: Rows,
     private readonly tensors: readonly (Expression | null)[],
+    private readonly takesPart: readonly boolean[],
     private readonly zero: Expression,
     private readonly dtype: FloatType,
   ) {}
@@ -123,7 +135,7 @@ class Fallbacks {
     const owners: number[] = [];
     let base = -1;
     for (const [model, { own, merged, base: isBase }] of models.entries()) {
-      if (!merged || own[token]! < 0 || this.tensors[model] === null) continue;
+      if (!merged || !this.takesPart[model] || own[token]! < 0 || this.tensors[model] === null) continue;
       owners.push(model);
       if (isBase) base = model;
     }

@@ -5,7 +5,7 @@ import type { VocabularyModel, VocabularyPlan } from "../plan/plan";
 import type { Problem } from "../problem";
 import { sameReference } from "../recipe/model-reference";
 import type { MergeDocument, TokenizerSection } from "../recipe/recipe";
-import { aligned, type Rows } from "./alignment";
+import { aligned, lostTokens, type Rows } from "./alignment";
 import { chatTemplate } from "./chat-template";
 import { plannedFiles } from "./planned-files";
 import { idsIn, outputVocabulary, type OutputVocabulary } from "./output-vocabulary";
@@ -39,7 +39,7 @@ export async function planVocabulary(document: MergeDocument, models: readonly V
   const problems: Problem[] = [];
   const report: Report = (severity, code, message, at) => void problems.push({ severity, code, message, at });
   const first = models.find(({ base }) => base) ?? models.find(({ merged }) => merged);
-  const nothing = (): VocabularyPlan => ({ problems, rows: null, align: (tensors) => [...tensors], tokenizer: { copied: [], written: [] } });
+  const nothing = (): VocabularyPlan => ({ problems, rows: null, align: (tensors) => [...tensors], lost: () => 0, tokenizer: { copied: [], written: [] } });
   if (first === undefined) return nothing();
   try {
     const alignment = document.tokenizer === null ? null : await align(document.tokenizer, models, first, options, report);
@@ -50,7 +50,7 @@ export async function planVocabulary(document: MergeDocument, models: readonly V
     const tokenizer = written ? await plannedFiles(donor, alignment, donor === first, template, options.sources) : { copied: [], written: [] };
     if (alignment === null) return { ...nothing(), tokenizer };
     const { rows } = alignment;
-    return { problems, rows: rows.padded, align: (tensors, dtype) => aligned(rows, tensors, dtype), tokenizer };
+    return { problems, rows: rows.padded, align: (tensors, dtype, takesPart) => aligned(rows, tensors, dtype, takesPart), lost: (takesPart) => lostTokens(rows, takesPart), tokenizer };
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     const at = document.tokenizer?.at ?? document.chatTemplate?.at ?? first.at;

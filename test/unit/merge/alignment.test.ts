@@ -1,7 +1,7 @@
 /** Rows of vocabulary tensors in the output's order: which row stands in where a model lacks a token, in numbers that can be worked out by hand. */
 import assert from "node:assert/strict";
-import type { Expression } from "../../../src/engine/protocol";
-import { aligned, type Rows } from "../../../src/merge/tokenizer/alignment";
+import type { Expression, FloatType } from "../../../src/engine/protocol";
+import { aligned as alignedOf, lostTokens, type Rows } from "../../../src/merge/tokenizer/alignment";
 import { outputVocabulary } from "../../../src/merge/tokenizer/output-vocabulary";
 import { parseVocabulary } from "../../../src/merge/tokenizer/vocabulary";
 import { evaluate } from "../../expressions";
@@ -18,6 +18,9 @@ const rowsOf = (own: number[][], options: Partial<Rows> & { base?: number; lends
   models: own.map((ids, i) => ({ own: Int32Array.from(ids), merged: i !== options.lends, base: i === options.base })),
   table: options.table ?? new Map(),
 });
+
+/** With all models taking part, unless it is said. */
+const aligned = (rows: Rows, tensors: (Expression | null)[], dtype: FloatType, takesPart = tensors.map(() => true), ...more: number[]) => alignedOf(rows, tensors, dtype, takesPart, ...more);
 
 describe("rows of vocabulary tensors", () => {
   const a = tensor([1, 10], [2, 20]);
@@ -61,9 +64,17 @@ describe("rows of vocabulary tensors", () => {
     assert.deepEqual(aligned(rowsOf(own), [null, null, null], "F32"), [null, null, null]);
   });
 
+  it("are zeros for tokens of models that are merged elsewhere only, unless the table names them", () => {
+    const own = [[0, -1, -1], [0, 1, -1], [0, -1, 1]];
+    const rows = rowsOf(own, { table: new Map([[2, { source: { kind: "row", model: 2, row: 1 }, force: false }]]) });
+    assert.deepEqual(valuesOf(aligned(rows, [a, b, c], "F32", [true, false, false])[0]!), [[1, 10], [0, 0], [9, 90]]);
+    assert.equal(lostTokens(rows, [true, false, false]), 1);
+    assert.equal(lostTokens(rows, [true, true, false]), 0);
+  });
+
   it("are filled up by the mean of all others, computed piece by piece", () => {
     assert.deepEqual(valuesOf(aligned(rowsOf([[1, 0, 2]], { padded: 8 }), [tensor([1, 2], [4, 8], [4, 2])], "F32")[0]!), [[4, 8], [1, 2], [4, 2], ...Array.from({ length: 5 }, () => [3, 4])]);
-    const [piecewise] = aligned(rowsOf([[3, 1, 0, 2, 4]], { padded: 6 }), [tensor([1, 2], [4, 8], [4, 2], [6, 0], [5, 8])], "F32", 4);
+    const [piecewise] = aligned(rowsOf([[3, 1, 0, 2, 4]], { padded: 6 }), [tensor([1, 2], [4, 8], [4, 2], [6, 0], [5, 8])], "F32", [true], 4);
     assert.deepEqual(valuesOf(piecewise!).at(-1), [4, 4]);
     assert.equal(JSON.stringify(piecewise).match(/"kind":"slice"/g)?.length, 3);
   });
