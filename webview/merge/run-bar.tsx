@@ -19,7 +19,7 @@ export function RunBar({ store, snapshot }: { store: MergeStore; snapshot: Merge
   );
   switch (run.state) {
     case "idle":
-      return <Bar>{runButton("Run…", false)}<Button secondary icon="graph" onClick={() => { store.tab.value = "preview"; store.measure(); }}>Preview</Button>{refusal !== undefined && <span class="muted">{refusal}</span>}</Bar>;
+      return <Bar>{runButton("Run…", false)}<Button secondary icon="graph" disabled={!ok} onClick={() => { store.tab.value = "preview"; store.measure(); }}>Preview</Button>{refusal !== undefined && <span class="muted">{refusal}</span>}</Bar>;
     case "unfinished":
     case "stopped":
       return (
