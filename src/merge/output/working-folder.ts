@@ -124,6 +124,14 @@ export async function nameOutput({ output, folder, files }: WorkingFolder): Prom
   await rm(folder, { recursive: true, force: true }).catch(() => undefined);
 }
 
+/** Bytes of the disk that an unfinished merge into `output` holds: one that resumes it writes over them, another removes them first. */
+export async function heldBytes(output: string): Promise<number> {
+  const { files } = workingFolder(output);
+  let sum = 0;
+  for (const name of await readdir(files).catch(() => [])) sum += ((await stat(path.join(files, name)).catch(() => undefined))?.blocks ?? 0) * 512;
+  return sum;
+}
+
 /** Removes what an unfinished merge left. @throws CheckpointError when a process works on it. */
 export async function discardMerge(output: string): Promise<void> {
   const { folder } = workingFolder(output);

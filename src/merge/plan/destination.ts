@@ -2,6 +2,7 @@
 import { realpath, statfs } from "node:fs/promises";
 import path from "node:path";
 import { quote } from "../../checkpoint/quote";
+import { heldBytes } from "../output/working-folder";
 import type { Place } from "../problem";
 import type { Findings } from "./findings";
 import type { OpenedInput } from "./inputs";
@@ -28,7 +29,7 @@ export async function checkRoom(output: string, bytes: number, at: Place, findin
   const folder = await existing(output);
   const room = await statfs(folder).catch(() => null);
   if (room === null) return;
-  const free = room.bavail * room.bsize;
+  const free = room.bavail * room.bsize + (await heldBytes(path.resolve(output)));
   if (free >= bytes + BESIDE_BYTES) return;
   const gigabytes = (value: number): string => `${(value / 1e9).toFixed(value < 1e10 ? 2 : 0)} GB`;
   findings.error("no-room", at, `the output takes ${gigabytes(bytes)} and ${quote(folder)} has ${gigabytes(free)} left; make room, or write to another disk`);
