@@ -75,7 +75,7 @@ impl Inputs {
     ///
     /// # Errors
     /// `Cancelled`, `Io`, `Truncated`.
-    pub fn pass<R: Real, P: Pass<R>>(&self, pass: &P, context: &Context) -> Result<(Vec<P::State>, Vec<P::Part>)> {
+    pub fn pass<R: Real, P: Pass<R>>(&self, pass: &P, context: &Context) -> Result<Passed<R, P>> {
         let unit = pass.unit();
         let [tile, piece] = [TILE, PIECE as u64].map(|length| length.next_multiple_of(unit));
         let (workers, parts) = tiles::for_each(
@@ -100,6 +100,9 @@ impl Inputs {
 for_wide_vectors!(
     fn take<R: Real, P: Pass<R>>(pass: &P, piece: &mut Piece<R>, state: &mut P::State, part: &mut P::Part) = Pass::piece
 );
+
+/// The states of the workers, and the parts of the tiles in order.
+pub type Passed<R, P> = (Vec<<P as Pass<R>>::State>, Vec<<P as Pass<R>>::Part>);
 
 /// What is found in one pass over all elements; `piece` is to be `#[inline(always)]`.
 pub trait Pass<R: Real>: Sync {

@@ -42,10 +42,10 @@ fn encrypt([a, b, c, d]: &mut [[u64; LANES]; 4], mut key: [u32; 2]) {
 #[inline(always)]
 fn block(seed: u64, block: u64) -> [[u32; LANES]; 4] {
     let mut counters = [[0u64; LANES]; 4];
-    for lane in 0..LANES {
-        let counter = block * LANES as u64 + lane as u64;
-        counters[0][lane] = counter & WORD;
-        counters[1][lane] = counter >> 32;
+    let [low, high, ..] = &mut counters;
+    for (counter, (low, high)) in (block * LANES as u64..).zip(low.iter_mut().zip(high)) {
+        *low = counter & WORD;
+        *high = counter >> 32;
     }
     encrypt(&mut counters, [seed as u32, (seed >> 32) as u32]);
     counters.map(|words| words.map(|word| word as u32))

@@ -1,5 +1,6 @@
 //! Which elements of a task vector are kept.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::arithmetic::{Arithmetic, Real};
@@ -66,7 +67,8 @@ impl<A: Arithmetic> Mask<A> {
             }
             Self::Beyond(cut) => {
                 // NaN is beyond.
-                values.iter_mut().for_each(|value| *value = *value * zero_or(!(value.abs() < *cut)));
+                let beyond = |value: A::Real| value.abs().partial_cmp(cut) != Some(Ordering::Less);
+                values.iter_mut().for_each(|value| *value = *value * zero_or(beyond(*value)));
             }
             Self::Drawn { seed, below } => {
                 let mut words = [0u32; DRAWN];
