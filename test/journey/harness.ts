@@ -113,15 +113,21 @@ export class Window {
 
   /** Opens a file with its default editor. */
   async openFile(file: string): Promise<void> {
-    const tab = this.page.getByRole("tab", { name: file.split("/").at(-1)! });
+    const tab = this.page.getByRole("tab", { name: file.split("/").at(-1)! }).first();
+    const refused = this.page.getByText("The file is not displayed in the text editor").first();
+    const shown = this.page.locator("iframe.webview:visible").or(this.page.locator(".part.editor .view-lines:visible")).first();
     for (let attempt = 1; ; attempt++) {
       await (await this.explorerItem(file)).dblclick();
-      try {
-        return await tab.first().waitFor({ timeout: 10_000 });
-      } catch (error) {
-        // The rows of a tree that is still being filled move away under the pointer.
-        if (attempt === 3) throw error;
+      // The rows of a tree that is still being filled move away under the pointer; and in a window just opened VS Code does not know
+      // the extension's editors yet, and says that it cannot show the file.
+      const opened = await tab.waitFor({ timeout: 10_000 }).then(() => true, () => false);
+      if (opened) {
+        await shown.or(refused).first().waitFor({ timeout: 60_000 });
+        if (!(await refused.isVisible())) return;
       }
+      if (attempt === 4) throw new Error(`${file} was not opened with its editor.`);
+      if (opened) await this.command("View: Close Editor");
+      await this.page.waitForTimeout(1000);
     }
   }
 

@@ -15,8 +15,8 @@ const MODEL = "examples/robust/base.safetensors";
 
 describe("bad usage", () => {
   const cases: [args: string[], line: string | RegExp][] = [
-    [[], "weight-loupe: no command is given: inspect, convert, compare, explain, relations, rank, signature, engine; see --help"],
-    [["merge", "x"], 'weight-loupe: there is no command "merge"; there are inspect, convert, compare, explain, relations, rank, signature, engine'],
+    [[], "weight-loupe: no command is given: inspect, convert, compare, explain, relations, rank, signature, merge, methods, engine; see --help"],
+    [["blend", "x"], 'weight-loupe: there is no command "blend"; there are inspect, convert, compare, explain, relations, rank, signature, merge, methods, engine'],
     [["inspect"], "weight-loupe: inspect needs a FILE: a checkpoint, an index, or a folder with one model"],
     [["inspect", MODEL, "exact"], `weight-loupe: ${MODEL}: inspect takes one FILE; what is "exact"?`],
     [["inspect", MODEL, "--spectra"], "weight-loupe: unknown option --spectra; see --help"],
