@@ -1,7 +1,7 @@
 /** `merge` as scripts see it: documents, exit statuses, flags; and runs that are interrupted, killed and gone on with, to the same bytes. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { MergePreviewDocument } from "../../../src/cli/merge-preview";
 import { shardBytes } from "../../../src/cli/merge-options";
@@ -165,6 +165,39 @@ describe("merge", () => {
       });
       assert.equal(status, 0, stderr);
       assert.ok(readFileSync(join(out, "model.safetensors")).equals(readFileSync(join(inputs.folder, "whole", "model.safetensors"))));
+    });
+
+    it("says that the disk is full half-way, and goes on when there is room", async function () {
+      this.timeout(120_000);
+      const disk = join(scratch.folder, "disk");
+      mkdirSync(disk);
+      const size = TENSORS * BYTES + (40 << 20);
+      // Only where one may mount a disk of one's own.
+      if (process.platform !== "linux" || spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", disk]).status !== 0) this.skip();
+      try {
+        const output = join(disk, "out");
+        const written = join(disk, ".out.merging", "journal");
+        const filler = join(disk, "filler");
+        const { status, stderr } = await weightLoupe(["merge", recipe, "-o", output], {
+          cwd: inputs.folder,
+          started: (child) => {
+            const look = setInterval(() => {
+              if (!existsSync(written)) return;
+              clearInterval(look);
+              // Another program takes what is left.
+              spawnSync("dd", ["if=/dev/zero", `of=${filler}`, "bs=1M"], { stdio: "ignore" });
+            }, 2);
+            child.once("close", () => clearInterval(look));
+          },
+        });
+        assert.equal(status, 2, stderr);
+        assert.match(stderr, /room/);
+        assert.ok(!existsSync(output));
+        rmSync(filler);
+        assert.deepEqual(hashes(await json<Merge>(["merge", recipe, "-o", output, "--resume"], { cwd: inputs.folder })), whole);
+      } finally {
+        spawnSync("umount", [disk]);
+      }
     });
 
     it("stops where an input changed before it was resumed", async function () {
