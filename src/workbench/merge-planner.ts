@@ -12,6 +12,7 @@ import { readRecipe } from "../merge/recipe/read";
 import type { Recipe } from "../merge/recipe/recipe";
 import { RpcError } from "../protocol/rpc";
 import type { EngineService } from "./engine-service";
+import type { MergeRates } from "./merge-rates";
 
 /** As mergekit's default. */
 export const SHARD_BYTES = 5e9;
@@ -31,7 +32,7 @@ export interface PlannedRecipe {
 export class MergePlanner {
   readonly #models = new ModelStore();
 
-  constructor(private readonly engine: EngineService) {}
+  constructor(private readonly engine: EngineService, private readonly rates: MergeRates) {}
 
   /**
    * @param output Absolute path of the folder to be written: room and inputs are checked against it.
@@ -46,6 +47,7 @@ export class MergePlanner {
       shardBytes: SHARD_BYTES,
       models: this.#models,
       engine: this.engine,
+      rate: (method) => this.rates.of(method),
       ...(output === undefined ? {} : { output }),
       ...(vscode.workspace.isTrusted ? {} : { confinedTo: workspaceFolders() }),
     }, new LocalFiles(), signal);

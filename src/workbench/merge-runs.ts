@@ -14,6 +14,7 @@ import type { EngineService } from "./engine-service";
 import { type Log, sentence } from "./log";
 import { chooseOutput } from "./merge-output";
 import { SHARD_BYTES, type MergePlanner, type PlannedRecipe } from "./merge-planner";
+import type { MergeRates } from "./merge-rates";
 import { MergeStatusItem } from "./merge-status";
 
 /** Listeners hear of progress at most this often. */
@@ -39,6 +40,7 @@ export type EndedRun = { recipe: vscode.Uri; document: number; state: Extract<Ru
 export interface MergeRunsServices {
   readonly engine: EngineService;
   readonly planner: MergePlanner;
+  readonly rates: MergeRates;
   readonly log: Log;
   readonly memento: vscode.Memento;
 }
@@ -143,7 +145,7 @@ export class MergeRuns implements vscode.Disposable {
   }
 
   async #write(recipe: vscode.Uri, document: number, { recipe: { text } }: PlannedRecipe, plan: MergePlan, output: string, resume: boolean): Promise<void> {
-    const { engine, log } = this.services;
+    const { engine, rates, log } = this.services;
     const key = { recipe: recipe.toString(), document, output, tensors: plan.tensors.length };
     const controller = new AbortController();
     const follow = follower(plan, output);
@@ -162,6 +164,7 @@ export class MergeRuns implements vscode.Disposable {
         },
       });
       await this.#remember({ ...key, open: false });
+      if (plan.estimate !== null && written.resumed === 0) await rates.add(plan.method, plan.estimate.inputBytes + plan.estimate.outputBytes, written.seconds);
       const state: EndedRun["state"] = {
         state: "done", output, files: written.files.length, bytes: written.files.reduce((sum, { bytes }) => sum + bytes, 0), seconds: written.seconds,
         command: `weight-loupe merge ${quoted(recipe.fsPath)} -o ${quoted(output)}`, notes: written.problems.map(({ message }) => message),
