@@ -81,7 +81,12 @@ describe("merging", () => {
     await window.screenshot("merge-done-dark");
     await view.getByRole("button", { name: "Inspect Result" }).click();
     await window.page.getByRole("tab", { name: /model\.safetensors/ }).waitFor();
-    await window.poll("the merged model in the inspector", async () => ((await (await window.inspector()).getByText(/LlamaForCausalLM/).count()) > 0 ? true : undefined));
+    // The merge's page stays beside it.
+    const pages = window.page.locator("iframe.webview.ready:visible");
+    await window.poll("the merged model in the inspector", async () => {
+      for (const page of await pages.all()) if ((await page.contentFrame().frameLocator("#active-frame").getByText(/LlamaForCausalLM/).count()) > 0) return true;
+      return undefined;
+    });
     for (const file of ["config.json", "mergekit_config.yml", "README.md"]) assert.ok(existsSync(workspace.path(`mix/${file}`)), file);
   });
 
