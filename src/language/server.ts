@@ -18,6 +18,7 @@ import {
 } from "vscode-languageserver";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { ModelStore } from "../merge/models/store";
+import { roomBeside } from "../merge/plan/destination";
 import { distinct, type Problem } from "../merge/problem";
 import { complete } from "./completion";
 import { hover } from "./hover";
@@ -156,7 +157,8 @@ class RecipeServer {
     try {
       if (recipe.documents.length === 0) return this.publish(state, recipe.problems);
       const plans = await state.plans();
-      this.publish(state, [...recipe.problems, ...plans.flatMap(({ problems }) => problems)]);
+      const rooms = state.path === null ? [] : await Promise.all(plans.map((plan) => roomBeside(path.dirname(state.path!), plan)));
+      this.publish(state, [...recipe.problems, ...plans.flatMap(({ problems }) => problems), ...rooms.filter((problem) => problem !== null)]);
       this.lastMs = performance.now() - started;
     } catch (error) {
       if (this.states.get(uri) !== state) return;

@@ -3,9 +3,10 @@ import { realpath, statfs } from "node:fs/promises";
 import path from "node:path";
 import { quote } from "../../checkpoint/quote";
 import { heldBytes } from "../output/working-folder";
-import type { Place } from "../problem";
+import type { Place, Problem } from "../problem";
 import type { Findings } from "./findings";
 import type { OpenedInput } from "./inputs";
+import type { MergePlan } from "./plan";
 
 /** Beside tensor data: configuration, tokenizer, card, headers. */
 const BESIDE_BYTES = 32 << 20;
@@ -53,4 +54,14 @@ async function realOf(file: string): Promise<string> {
     rest = path.join(path.basename(at), rest);
   }
   return path.join(folder, rest);
+}
+
+/** A warning where the disk of `folder`, which a recipe lies in, has less room than its output takes: it may be meant for another. */
+export async function roomBeside(folder: string, { document, estimate }: Pick<MergePlan, "document" | "estimate">): Promise<Problem | null> {
+  const room = await statfs(folder).catch(() => null);
+  if (room === null || estimate === null || room.blocks === 0) return null;
+  const free = room.bavail * room.bsize;
+  if (free >= estimate.outputBytes + BESIDE_BYTES) return null;
+  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(value < 1e10 ? 2 : 0)} GB`;
+  return { severity: "warning", code: "no-room", message: `the output takes ${gigabytes(estimate.outputBytes)}, and the disk that the recipe lies on has ${gigabytes(free)} left; make room, or write to another disk`, at: document.method?.at ?? document.at };
 }
