@@ -1,8 +1,9 @@
 /** What tree and table show: filter, folding and order, with the equal, the unmatched and the reshaped in rows of their own. */
 import { computed, signal, type ReadonlySignal, type Signal } from "@preact/signals";
+import { compareNatural } from "../../src/checkpoint/natural-order";
 import { createFilter, type Filter } from "../tree/filter";
 import { Tree, type TreeNode } from "../tree/tree";
-import { compareKeys, compareNatural, initialExpansion, visibleRows } from "../tree/visible-rows";
+import { compareKeys, initialExpansion, visibleRows } from "../tree/visible-rows";
 import type { Entry, EntryKind } from "./entries";
 import { measureById, type Measure } from "./measures";
 import type { CompareStore, Selection } from "./store";

@@ -9,7 +9,7 @@ import { DepthPlot } from "./depth-plot";
 import { FindingLine } from "../frame/finding-line";
 import type { InspectStore } from "./store";
 import type { TreeModel } from "./tree-model";
-import { compareNatural } from "../tree/visible-rows";
+import { compareNatural } from "../../src/checkpoint/natural-order";
 import { ValueCell } from "./value-cell";
 
 const ALWAYS = ["parameters", "l2", "rms", "standardDeviation", "maxAbs"];

@@ -1,4 +1,5 @@
 /** The rows of the tree that stand on screen: expanded nodes flattened, siblings in the chosen order. */
+import { compareNatural } from "../../src/checkpoint/natural-order";
 import type { Tree, TreeNode } from "./tree";
 
 export interface VisibleRow {
@@ -52,27 +53,6 @@ export function compareKeys(a: number | string, b: number | string, sign: number
   return sign * (a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** Compares text with runs of digits as numbers: `layers.2` before `layers.10`. */
-export function compareNatural(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  let i = 0;
-  while (i < length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
-  // Step back to the start of a number that the two share the beginning of.
-  while (i > 0 && isDigit(a, i - 1)) i--;
-  while (i < length) {
-    if (isDigit(a, i) && isDigit(b, i)) {
-      const runA = digitsAt(a, i);
-      const runB = digitsAt(b, i);
-      const difference = Number(runA) - Number(runB) || runA.length - runB.length;
-      if (difference !== 0) return difference;
-      if (runA !== runB) return runA < runB ? -1 : 1;
-      i += runA.length;
-    } else if (a.charCodeAt(i) === b.charCodeAt(i)) i++;
-    else return a.charCodeAt(i) - b.charCodeAt(i);
-  }
-  return a.length - b.length;
-}
-
 /** Which rows start out expanded: breadth first, as long as the tree stays within about a screenful. */
 export function initialExpansion(tree: Tree, rows = 32): Set<string> {
   const expanded = new Set<string>();
@@ -86,15 +66,4 @@ export function initialExpansion(tree: Tree, rows = 32): Set<string> {
     queue.push(...node.children.filter((child) => child.kind === "module" || child.kind === "layers"));
   }
   return expanded;
-}
-
-function isDigit(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 48 && code <= 57;
-}
-
-function digitsAt(text: string, start: number): string {
-  let stop = start;
-  while (isDigit(text, stop)) stop++;
-  return text.slice(start, stop);
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { buildModules } from "../../../webview/tree/modules";
 import { tensorsAt, Tree, type TreeNode } from "../../../webview/tree/tree";
-import { compareNatural, initialExpansion, sortNodes, visibleRows } from "../../../webview/tree/visible-rows";
+import { compareNatural } from "../../../src/checkpoint/natural-order";
+import { initialExpansion, sortNodes, visibleRows } from "../../../webview/tree/visible-rows";
 
 /** Every row of the whole tree, indented, `each` rows not entered. */
 function outline(tree: Tree): string[] {

@@ -2,7 +2,8 @@
 import type { TableRow } from "../../../src/protocol/tensor-table";
 import type { ColumnValues } from "../column-values";
 import { columnById } from "../columns";
-import { compareKeys, compareNatural } from "../../tree/visible-rows";
+import { compareNatural } from "../../../src/checkpoint/natural-order";
+import { compareKeys } from "../../tree/visible-rows";
 
 /** Indices of the kept tensors (null keeps all) ordered by a column; equal ones, and all without `sort`, in file order. */
 export function sortTensors(
