@@ -32,7 +32,6 @@ export async function checkRoom(output: string, bytes: number, at: Place, findin
   if (room === null) return;
   const free = room.bavail * room.bsize + (await heldBytes(path.resolve(output)));
   if (free >= bytes + BESIDE_BYTES) return;
-  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(value < 1e10 ? 2 : 0)} GB`;
   findings.error("no-room", at, `the output takes ${gigabytes(bytes)} and ${quote(folder)} has ${gigabytes(free)} left; make room, or write to another disk`);
 }
 
@@ -62,6 +61,9 @@ export async function roomBeside(folder: string, { document, estimate }: Pick<Me
   if (room === null || estimate === null || room.blocks === 0) return null;
   const free = room.bavail * room.bsize;
   if (free >= estimate.outputBytes + BESIDE_BYTES) return null;
-  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(value < 1e10 ? 2 : 0)} GB`;
   return { severity: "warning", code: "no-room", message: `the output takes ${gigabytes(estimate.outputBytes)}, and the disk that the recipe lies on has ${gigabytes(free)} left; make room, or write to another disk`, at: document.method?.at ?? document.at };
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(bytes < 1e10 ? 2 : 0)} GB`;
 }
