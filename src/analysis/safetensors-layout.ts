@@ -62,16 +62,16 @@ export function layOut<T extends LaidOutTensor>(tensors: readonly T[], { metadat
 /** As `header` says. @throws CheckpointError when that is no header of these tensors. */
 function laidOut<T extends LaidOutTensor>(json: Uint8Array, tensors: readonly T[], target: string): Layout<T> {
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-  const { entries } = parseHeader(json, target, bytes);
+  const stored = parseHeader(json, target, { dataBytes: bytes });
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const header = Buffer.alloc(8 + json.length);
   header.writeBigUInt64LE(BigInt(json.length));
   header.set(json, 8);
-  const places = entries.map(({ name, dtype, shape, begin }) => {
+  const places = stored.tensors.map(({ name, dtype, shape, offset }) => {
     const tensor = byName.get(name);
     const same = tensor?.dtype === dtype && tensor.shape.length === shape.length && tensor.shape.every((length, i) => length === shape[i]);
     if (!same) throw new CheckpointError("malformed", `the header to write has ${quote(name)}, which is no tensor of the model`, target, { tensor: name });
-    return { tensor, offset: header.length + begin };
+    return { tensor, offset };
   });
   if (places.length !== tensors.length) throw new CheckpointError("malformed", `the header to write has ${places.length} tensors, and the model ${tensors.length}`, target);
   return { header, places, bytes: header.length + bytes };

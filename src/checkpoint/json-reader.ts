@@ -148,6 +148,47 @@ export class JsonReader {
     return at - start <= 15 ? value : exactInteger(bytes.toString("latin1", start, at));
   }
 
+  /** Where reading goes on: for `goBackTo`. */
+  mark(): number {
+    return this.at;
+  }
+
+  /** Reads on from a mark that was made inside the same object or array. */
+  goBackTo(mark: number): void {
+    this.at = mark;
+  }
+
+  /** Takes these bytes if they are what comes next, without a look at what they mean. */
+  take(literal: Uint8Array): boolean {
+    const { bytes, at } = this;
+    for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return false;
+    this.at = at + literal.length;
+    return true;
+  }
+
+  /** Takes an integer of at most 15 digits without a leading zero if one comes next; −1 if none does. */
+  takeInteger(): number {
+    const { bytes } = this;
+    const start = this.at;
+    let at = start;
+    let value = 0;
+    for (; isDigit(bytes[at]); at++) value = value * 10 + (bytes[at]! - ZERO);
+    const digits = at - start;
+    if (digits === 0 || digits > 15 || (digits > 1 && bytes[start] === ZERO)) return -1;
+    this.at = at;
+    return value;
+  }
+
+  /** Takes a string of ASCII without escapes if one comes next, but for the quote before it; its closing quote too. Null if none does. */
+  takePlain(): string | null {
+    const { bytes } = this;
+    const start = this.at;
+    let at = start;
+    for (let byte = bytes[at]; byte !== QUOTE; byte = bytes[++at]) if (byte === undefined || byte < 0x20 || byte >= 0x80 || byte === BACKSLASH) return null;
+    this.at = at + 1;
+    return this.plain(start, at);
+  }
+
   /** Any value, as plain JSON. A key that appears twice is refused. */
   value(): Json {
     switch (this.next()) {

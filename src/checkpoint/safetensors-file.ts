@@ -1,14 +1,10 @@
 /** One safetensors file: from its bytes to its tensors. */
 import { CheckpointError, type ByteSource, type Tensor } from "./checkpoint";
-import { bitsOf, isDecodable } from "./dtypes";
-import { grouped, quote } from "./quote";
-import { MAX_HEADER_BYTES, parseHeader, type Header, type HeaderEntry } from "./safetensors-header";
+import { grouped } from "./quote";
+import { MAX_HEADER_BYTES, parseHeader, type Header } from "./safetensors-header";
 
 /** The first read: most headers whole, and never more than this beyond one. */
 const FIRST_READ = 64 * 1024;
-
-/** As many as the engine addresses. */
-const MAX_ENGINE_AXES = 16;
 
 export interface SafetensorsFile {
   bytes: number;
@@ -24,13 +20,12 @@ export interface SafetensorsFile {
  */
 export async function readSafetensors(source: ByteSource, file: number): Promise<SafetensorsFile> {
   const bytes = await source.size();
-  const { header, dataStart } = await readHeader(source, bytes);
-  const tensors = header.entries.map((entry) => tensorOf(entry, source.path, file, dataStart));
-  addDroppedNames(tensors, header.metadata);
-  return { bytes, modified: await source.modified(), tensors, metadata: header.metadata };
+  const { tensors, metadata } = await readHeader(source, bytes, file);
+  addDroppedNames(tensors, metadata);
+  return { bytes, modified: await source.modified(), tensors, metadata };
 }
 
-async function readHeader(source: ByteSource, size: number): Promise<{ header: Header; dataStart: number }> {
+async function readHeader(source: ByteSource, size: number, file: number): Promise<Header> {
   if (size < 8) {
     throw new CheckpointError("truncated", `the file has ${size} bytes; a safetensors file starts with an 8-byte header length`, source.path, { offset: size });
   }
@@ -45,19 +40,7 @@ async function readHeader(source: ByteSource, size: number): Promise<{ header: H
   }
   const dataStart = 8 + headerBytes;
   const header = dataStart <= first.length ? first.subarray(8, dataStart) : await source.read(8, headerBytes);
-  return { header: parseHeader(header, source.path, size - dataStart), dataStart };
-}
-
-function tensorOf(entry: HeaderEntry, path: string, file: number, dataStart: number): Tensor {
-  const { name, dtype, shape, parameters } = entry;
-  const bytes = entry.end - entry.begin;
-  const offset = dataStart + entry.begin;
-  const tensor: Tensor = { name, dtype, shape, parameters, bytes, file, offset, expression: null };
-  if (!isDecodable(dtype)) tensor.unreadable = `values of dtype ${bitsOf(dtype) === undefined ? quote(dtype) : dtype} cannot be decoded`;
-  else if (shape.length > MAX_ENGINE_AXES) tensor.unreadable = `it has ${shape.length} axes; values are read for up to ${MAX_ENGINE_AXES}`;
-  else tensor.expression = { kind: "range", file: path, offset, bytes, dtype, shape };
-  if (tensor.expression === null) tensor.verbatim = true;
-  return tensor;
+  return parseHeader(header, source.path, { dataBytes: size - dataStart, index: file });
 }
 
 /**

@@ -3,8 +3,8 @@
  * Refuses what the reference implementation refuses (`SafeTensors::read_metadata` of the Rust crate, 0.8), and duplicate
  * keys besides, which it lets the last one win. Specification: https://github.com/huggingface/safetensors#format.
  */
-import { CheckpointError } from "./checkpoint";
-import { bitsOf } from "./dtypes";
+import { CheckpointError, type Tensor } from "./checkpoint";
+import { bitsOf, isDecodable } from "./dtypes";
 import { JsonReader, setOwn } from "./json-reader";
 import { grouped, quote } from "./quote";
 
@@ -14,42 +14,50 @@ export const MAX_HEADER_BYTES = 100_000_000;
 /** As many as NumPy allows. */
 const MAX_AXES = 64;
 
-export interface HeaderEntry {
-  name: string;
-  dtype: string;
-  shape: number[];
-  /** Product of the shape. */
-  parameters: number;
-  /** Half-open byte range after the header. */
-  begin: number;
-  end: number;
+/** Between the values of an entry as the format's own libraries write it. */
+const [DTYPE, SHAPE, OFFSETS, COMMA, END] = ['{"dtype":"', ',"shape":[', '],"data_offsets":[', ",", "]}"].map((text) => Buffer.from(text)) as [Buffer, Buffer, Buffer, Buffer, Buffer];
+
+/** As many axes as the engine addresses. */
+const MAX_ENGINE_AXES = 16;
+
+/** A tensor of a safetensors file: its bytes are in one place. */
+export interface StoredTensor extends Tensor {
+  offset: number;
 }
 
 export interface Header {
   /** By offset; tensors at the same place (all but one of them empty) by name. */
-  entries: HeaderEntry[];
+  tensors: StoredTensor[];
   metadata: Record<string, string>;
+}
+
+export interface HeaderOptions {
+  /** How many bytes of the file follow the header. */
+  dataBytes: number;
+  /** What `Tensor.file` is to be. */
+  index?: number;
 }
 
 /**
  * Reads and checks a header.
  * @param bytes the JSON, without the length before it.
- * @param dataBytes how many bytes of the file follow the header.
+ * @param file path of the file, which is where the tensors' values are read from.
  * @throws CheckpointError that names the tensor or key and the byte (counted from the file's start).
  */
-export function parseHeader(bytes: Uint8Array, file: string, dataBytes: number): Header {
-  const header = new HeaderParser(bytes, file).parse();
-  sortByOffset(header.entries);
-  checkRanges(header.entries, file, dataBytes, 8 + bytes.length);
+export function parseHeader(bytes: Uint8Array, file: string, { dataBytes, index = 0 }: HeaderOptions): Header {
+  const header = new HeaderParser(bytes, file, index).parse();
+  sortByOffset(header.tensors);
+  checkRanges(header.tensors, file, dataBytes, 8 + bytes.length);
   return header;
 }
 
 /** Holds the entry being read in its fields: its callbacks are made once, not once per tensor. */
 class HeaderParser {
   private readonly reader: JsonReader;
-  private readonly entries: HeaderEntry[] = [];
+  private readonly tensors: StoredTensor[] = [];
+  private readonly dataStart: number;
   private last: string | undefined;
-  /** Of the entries, from the first name on that does not come after the one before it: libraries write them in order. */
+  /** Of the tensors, from the first name on that does not come after the one before it: libraries write them in order. */
   private names: Set<string> | undefined;
   private readonly shapes = new Shapes();
   private metadata: Record<string, string> | undefined;
@@ -65,14 +73,15 @@ class HeaderParser {
   private count = 0;
   private array = "";
 
-  constructor(bytes: Uint8Array, private readonly file: string) {
+  constructor(bytes: Uint8Array, private readonly file: string, private readonly index: number) {
+    this.dataStart = 8 + bytes.length;
     this.reader = new JsonReader(bytes, { file, what: "the header", base: 8 });
   }
 
   parse(): Header {
     this.reader.object(this.onKey);
     this.reader.end();
-    return { entries: this.entries, metadata: this.metadata ?? {} };
+    return { tensors: this.tensors, metadata: this.metadata ?? {} };
   }
 
   private readonly onKey = (key: string, offset: number): void => {
@@ -82,18 +91,48 @@ class HeaderParser {
       return;
     }
     if (!this.isNew(key)) this.reader.failAt(`the tensor ${quote(key)} appears twice in the header, again at byte ${offset}`, offset, key);
-    if (this.reader.next() !== "object") this.reader.failHere(`the entry of ${quote(key)} at byte ${this.reader.position()} is ${this.reader.shown()}, not an object`, key);
     this.name = key;
     this.dtype = this.shape = undefined;
     this.hasOffsets = false;
-    this.reader.object(this.onField);
+    if (!this.readAsWritten()) this.readFields();
     const { dtype, shape } = this;
     if (dtype === undefined || shape === undefined || !this.hasOffsets) {
       const missing = dtype === undefined ? "dtype" : shape === undefined ? "shape" : "data_offsets";
       this.reader.failAt(`the entry of ${quote(key)} at byte ${offset} has no ${missing}`, offset, key);
     }
-    this.entries.push(checkedEntry({ name: key, dtype, shape, parameters: 1, begin: this.begin, end: this.end }, offset, this.file));
+    this.tensors.push(this.tensorOf(dtype, shape, offset));
   };
+
+  /** The tensor of the entry at hand, after the checks that need no other entry. @param at of the entry. */
+  private tensorOf(dtype: string, shape: number[], at: number): StoredTensor {
+    const { name, begin, end, file, index } = this;
+    const fail = (message: string): never => this.reader.failAt(`${message} (entry at byte ${at})`, at, name);
+    if (begin > end) fail(`data_offsets of ${quote(name)} begin at ${grouped(begin)}, after their end ${grouped(end)}`);
+    let parameters = 1;
+    for (const length of shape) {
+      parameters *= length;
+      if (parameters >= 2 ** 64) fail(`the shape of ${quote(name)}, ${shown(shape)}, overflows a 64-bit count of elements`);
+    }
+    const bits = bitsOf(dtype);
+    if (bits !== undefined) {
+      // Exact: beyond 2^53 the product cannot equal the bits of a range whose ends are below 2^53, not even rounded.
+      if (bits < 8 && parameters <= Number.MAX_SAFE_INTEGER && (parameters * bits) % 8 !== 0) {
+        fail(`${quote(name)} has ${grouped(parameters)} elements of ${dtype}, ${bits} bits each: not a whole number of bytes`);
+      }
+      if (parameters * bits !== (end - begin) * 8) {
+        fail(`${quote(name)} is ${dtype} ${shown(shape)}, ${grouped(Math.ceil((parameters * bits) / 8))} bytes, but its data_offsets hold ${grouped(end - begin)}`);
+      }
+    } else if (parameters > Number.MAX_SAFE_INTEGER) fail(`the shape of ${quote(name)}, ${shown(shape)}, has more elements than any file`);
+    const bytes = end - begin;
+    const offset = this.dataStart + begin;
+    if (isDecodable(dtype) && shape.length <= MAX_ENGINE_AXES) {
+      return { name, dtype, shape, parameters, bytes, file: index, offset, expression: { kind: "range", file, offset, bytes, dtype, shape } };
+    }
+    const unreadable = isDecodable(dtype)
+      ? `it has ${shape.length} axes; values are read for up to ${MAX_ENGINE_AXES}`
+      : `values of dtype ${bits === undefined ? quote(dtype) : dtype} cannot be decoded`;
+    return { name, dtype, shape, parameters, bytes, file: index, offset, verbatim: true, unreadable, expression: null };
+  }
 
   /** Whether no entry has this name yet. */
   private isNew(name: string): boolean {
@@ -101,10 +140,53 @@ class HeaderParser {
       const ascends = this.last === undefined || name > this.last;
       this.last = name;
       if (ascends) return true;
-      this.names = new Set(this.entries.map((entry) => entry.name));
+      this.names = new Set(this.tensors.map((tensor) => tensor.name));
     }
     const { size } = this.names;
     return this.names.add(name).size > size;
+  }
+
+  /**
+   * Reads an entry that is written as the format's own libraries do, byte for byte: most of the time that half a million of them
+   * take goes into being ready for anything else. False, and nothing read, when it is written otherwise.
+   */
+  private readAsWritten(): boolean {
+    const { reader, integers } = this;
+    const mark = reader.mark();
+    this.count = 0;
+    if (reader.take(DTYPE)) {
+      const dtype = reader.takePlain();
+      if (dtype !== null && reader.take(SHAPE) && this.takeShape() && reader.take(OFFSETS)) {
+        this.begin = reader.takeInteger();
+        if (this.begin >= 0 && reader.take(COMMA)) {
+          this.end = reader.takeInteger();
+          if (this.end >= 0 && reader.take(END)) {
+            this.dtype = dtype;
+            this.shape = this.shapes.of(integers, this.count);
+            return (this.hasOffsets = true);
+          }
+        }
+      }
+    }
+    reader.goBackTo(mark);
+    return false;
+  }
+
+  /** The lengths of axes, without the brackets. */
+  private takeShape(): boolean {
+    const { reader, integers } = this;
+    for (let length = reader.takeInteger(); length >= 0; length = reader.takeInteger()) {
+      if (this.count === MAX_AXES) return false;
+      integers[this.count++] = length;
+      if (!reader.take(COMMA)) return true;
+    }
+    return this.count === 0;
+  }
+
+  private readFields(): void {
+    const { reader, name } = this;
+    if (reader.next() !== "object") reader.failHere(`the entry of ${quote(name)} at byte ${reader.position()} is ${reader.shown()}, not an object`, name);
+    reader.object(this.onField);
   }
 
   private readonly onField = (field: string): void => {
@@ -184,73 +266,45 @@ function readMetadata(reader: JsonReader): Record<string, string> {
   return metadata;
 }
 
-/** The entry with `parameters`, after the checks that need no other entry. */
-function checkedEntry(entry: HeaderEntry, offset: number, file: string): HeaderEntry {
-  const { name, dtype, shape, begin, end } = entry;
-  const fail = (message: string): never => {
-    throw new CheckpointError("malformed", `${message} (entry at byte ${offset})`, file, { tensor: name, offset });
-  };
-  if (begin > end) fail(`data_offsets of ${quote(name)} begin at ${grouped(begin)}, after their end ${grouped(end)}`);
-  let product = 1;
-  for (const length of shape) {
-    product *= length;
-    if (product >= 2 ** 64) fail(`the shape of ${quote(name)}, ${shown(shape)}, overflows a 64-bit count of elements`);
-  }
-  const bits = bitsOf(dtype);
-  if (bits !== undefined) {
-    // Exact: beyond 2^53 the product cannot equal the bits of a range whose ends are below 2^53, not even rounded.
-    if (bits < 8 && product <= Number.MAX_SAFE_INTEGER && (product * bits) % 8 !== 0) {
-      fail(`${quote(name)} has ${grouped(product)} elements of ${dtype}, ${bits} bits each: not a whole number of bytes`);
-    }
-    if (product * bits !== (end - begin) * 8) {
-      fail(`${quote(name)} is ${dtype} ${shown(shape)}, ${grouped(Math.ceil((product * bits) / 8))} bytes, but its data_offsets hold ${grouped(end - begin)}`);
-    }
-  } else if (product > Number.MAX_SAFE_INTEGER) fail(`the shape of ${quote(name)}, ${shown(shape)}, has more elements than any file`);
-  entry.parameters = product;
-  return entry;
-}
-
-function sortByOffset(entries: HeaderEntry[]): void {
-  const before = (a: HeaderEntry, b: HeaderEntry): number => a.begin - b.begin || a.end - b.end || (a.name < b.name ? -1 : 1);
-  for (let i = 1; i < entries.length; i++) {
-    if (before(entries[i - 1]!, entries[i]!) > 0) {
-      entries.sort(before);
+function sortByOffset(tensors: StoredTensor[]): void {
+  const before = (a: StoredTensor, b: StoredTensor): number => a.offset - b.offset || a.bytes - b.bytes || (a.name < b.name ? -1 : 1);
+  for (let i = 1; i < tensors.length; i++) {
+    if (before(tensors[i - 1]!, tensors[i]!) > 0) {
+      tensors.sort(before);
       return;
     }
   }
 }
 
 /** Every byte after the header belongs to exactly one tensor: no holes, no overlaps (also not of equal ranges), no rest. */
-function checkRanges(entries: readonly HeaderEntry[], file: string, dataBytes: number, dataStart: number): void {
-  let reached = 0;
-  let previous: HeaderEntry | undefined;
-  for (const entry of entries) {
-    if (entry.begin !== reached) {
-      const where = { tensor: entry.name, offset: dataStart + entry.begin };
-      const message = entry.begin < reached
-        ? `${quote(entry.name)} (bytes ${range(entry)} of the data) overlaps ${quote(previous!.name)} (bytes ${range(previous!)})`
-        : `bytes ${grouped(reached)}–${grouped(entry.begin)} of the data, before ${quote(entry.name)}, belong to no tensor`;
-      throw new CheckpointError("malformed", message, file, where);
+function checkRanges(tensors: readonly StoredTensor[], file: string, dataBytes: number, dataStart: number): void {
+  const range = ({ offset, bytes }: StoredTensor): string => `${grouped(offset - dataStart)}–${grouped(offset - dataStart + bytes)}`;
+  let reached = dataStart;
+  let previous: StoredTensor | undefined;
+  for (const tensor of tensors) {
+    const { name, offset } = tensor;
+    if (offset !== reached) {
+      const message = offset < reached
+        ? `${quote(name)} (bytes ${range(tensor)} of the data) overlaps ${quote(previous!.name)} (bytes ${range(previous!)})`
+        : `bytes ${grouped(reached - dataStart)}–${grouped(offset - dataStart)} of the data, before ${quote(name)}, belong to no tensor`;
+      throw new CheckpointError("malformed", message, file, { tensor: name, offset });
     }
-    reached = entry.end;
-    previous = entry;
+    reached += tensor.bytes;
+    previous = tensor;
   }
-  if (reached > dataBytes) {
-    const cut = entries.find((entry) => entry.end > dataBytes)!;
+  const [needed, end] = [reached - dataStart, dataStart + dataBytes];
+  if (needed > dataBytes) {
+    const cut = tensors.find(({ offset, bytes }) => offset + bytes > end)!;
     throw new CheckpointError(
       "truncated",
-      `the file is incomplete: its tensors need ${grouped(reached)} bytes after the header but ${grouped(dataBytes)} are there; ${quote(cut.name)} would end at byte ${grouped(dataStart + cut.end)}`,
+      `the file is incomplete: its tensors need ${grouped(needed)} bytes after the header but ${grouped(dataBytes)} are there; ${quote(cut.name)} would end at byte ${grouped(cut.offset + cut.bytes)}`,
       file,
-      { tensor: cut.name, offset: dataStart + dataBytes },
+      { tensor: cut.name, offset: end },
     );
   }
-  if (reached < dataBytes) {
-    throw new CheckpointError("malformed", `${grouped(dataBytes - reached)} bytes after the last tensor, from byte ${grouped(dataStart + reached)}, belong to no tensor`, file, { offset: dataStart + reached });
+  if (needed < dataBytes) {
+    throw new CheckpointError("malformed", `${grouped(dataBytes - needed)} bytes after the last tensor, from byte ${grouped(reached)}, belong to no tensor`, file, { offset: reached });
   }
-}
-
-function range({ begin, end }: HeaderEntry): string {
-  return `${grouped(begin)}–${grouped(end)}`;
 }
 
 function shown(shape: readonly number[]): string {

@@ -47,10 +47,12 @@ interface Place {
   stack: string | null;
   /** Which of the stack's layers. */
   element: string;
+  /** Length of the name up to and with that layer's number; 0 outside of any. */
+  reach: number;
 }
 
 function place(name: string): Place {
-  const found: Place = { layer: null, expert: null, folded: name, stack: null, element: "" };
+  const found: Place = { layer: null, expert: null, folded: name, stack: null, element: "", reach: 0 };
   if (name.length > LONGEST_NAME) return found;
   const separator = separatorOf(name);
   let folded = "";
@@ -65,8 +67,8 @@ function place(name: string): Place {
       const container = number === null ? null : containerOf(before);
       const numbered = number === null && part.includes("_") ? NUMBERED.exec(part) : null;
       if (container === "experts") found.expert ??= number;
-      else if (container === "layers") enter(found, name.slice(0, start - 1), before, number!);
-      else if (numbered !== null) enter(found, name.slice(0, start + numbered[1]!.length), numbered[1]!, Number(numbered[2]));
+      else if (container === "layers") enter(found, name.slice(0, start - 1), before, number!, end);
+      else if (numbered !== null) enter(found, name.slice(0, start + numbered[1]!.length), numbered[1]!, Number(numbered[2]), end);
       if (container !== null || numbered !== null) {
         folded += name.slice(copied, numbered === null ? start : start + numbered[1]!.length + 1) + "*";
         copied = end;
@@ -80,9 +82,10 @@ function place(name: string): Place {
 }
 
 /** Enters the outermost layer: `path` ends with its container. */
-function enter(found: Place, path: string, container: string, layer: number): void {
+function enter(found: Place, path: string, container: string, layer: number, reach: number): void {
   if (found.layer !== null) return;
   found.layer = layer;
+  found.reach = reach;
   found.stack = path.replace(/\d+$/, "#");
   found.element = `${container}.${layer}`;
 }
@@ -158,8 +161,12 @@ export function foldedName(name: string): string {
  */
 export function layerCount(tensors: Iterable<{ name: string }>): number | null {
   const stacks = new Map<string, Set<string>>();
+  // What begins like the name before, up to the dot after its layer, is in the same layer.
+  let before = "";
   for (const { name } of tensors) {
-    const { stack, element } = place(name);
+    if (before !== "" && name.length <= LONGEST_NAME && name.startsWith(before)) continue;
+    const { stack, element, reach } = place(name);
+    before = reach > 0 && name[reach] === "." ? name.slice(0, reach + 1) : "";
     if (stack === null) continue;
     let elements = stacks.get(stack);
     if (elements === undefined) stacks.set(stack, (elements = new Set()));

@@ -49,28 +49,31 @@ export function encodeTable(rows: readonly TableRow[]): TensorTable {
   const table: TensorTable = { length: rows.length, rows: new Uint8Array(0), layouts: layouts.list, unreadable: [], shared: [] };
   let out = new Uint8Array(Math.max(1024, rows.length * 20));
   let at = 0;
-  // The name at hand and the one before, encoded in place: half a million small arrays would cost more than all the rest.
-  let name = new Uint8Array(256);
-  let previous = new Uint8Array(256);
-  let previousLength = 0;
+  let previous = "";
   let end = 0;
-  rows.forEach((row, i) => {
-    if (name.length < 3 * row.name.length) name = new Uint8Array(3 * row.name.length);
-    const length = encoder.encodeInto(row.name, name).written;
-    const most = Math.min(length, previousLength);
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i]!;
+    const { name } = row;
+    // Only ASCII is shared, so that characters are bytes; half a million small arrays would cost more than all the rest.
+    const most = Math.min(name.length, previous.length);
     let shared = 0;
-    while (shared < most && previous[shared] === name[shared]) shared++;
-    if (at + length - shared + 48 > out.length) {
-      const larger = new Uint8Array(2 * out.length + length + 48);
+    for (let code = name.charCodeAt(0); shared < most && code < 0x80 && code === previous.charCodeAt(shared); code = name.charCodeAt(++shared));
+    previous = name;
+    const rest = name.length - shared;
+    if (at + 3 * rest + 48 > out.length) {
+      const larger = new Uint8Array(2 * out.length + 3 * rest + 48);
       larger.set(out);
       out = larger;
     }
     at = putVarint(out, at, shared);
-    at = putVarint(out, at, length - shared);
-    out.set(name.subarray(shared, length), at);
-    at += length - shared;
-    [name, previous] = [previous, name];
-    previousLength = length;
+    const written = putAscii(out, putVarint(out, at, rest), name, shared);
+    if (written >= 0) at = written;
+    else {
+      const bytes = encoder.encode(name.slice(shared));
+      at = putVarint(out, at, bytes.length);
+      out.set(bytes, at);
+      at += bytes.length;
+    }
     at = putVarint(out, at, layouts.indexOf(row));
     at = putVarint(out, at, row.file);
     if (row.offset === null) out[at++] = Place.Nowhere;
@@ -81,7 +84,7 @@ export function encodeTable(rows: readonly TableRow[]): TensorTable {
     }
     if (row.unreadable !== undefined) table.unreadable.push([i, row.unreadable]);
     if (row.sharedWith !== undefined) table.shared.push([i, row.sharedWith]);
-  });
+  }
   table.rows = out.slice(0, at);
   return table;
 }
@@ -133,8 +136,19 @@ function endOf(offset: number, bytes: number): number {
 class LayoutDictionary {
   readonly list: Layout[] = [];
   readonly #indices = new Map<string, number>();
+  /** Looked up lately, by their bytes: many tensors have one array as their shape. */
+  readonly #recent: ({ dtype: string; shape: readonly number[]; bytes: number; index: number } | undefined)[] = new Array<undefined>(256).fill(undefined);
 
   indexOf({ dtype, shape, bytes }: TableRow): number {
+    const slot = (Math.floor(bytes / 256) ^ bytes) & 255;
+    const recent = this.#recent[slot];
+    if (recent !== undefined && recent.shape === shape && recent.bytes === bytes && recent.dtype === dtype) return recent.index;
+    const index = this.#lookUp(dtype, shape, bytes);
+    this.#recent[slot] = { dtype, shape, bytes, index };
+    return index;
+  }
+
+  #lookUp(dtype: string, shape: number[], bytes: number): number {
     const key = `${dtype} ${bytes} ${shape.join()}`;
     let index = this.#indices.get(key);
     if (index === undefined) {
@@ -143,6 +157,16 @@ class LayoutDictionary {
     }
     return index;
   }
+}
+
+/** Writes `text` from `start` on; −1 when not all of that is ASCII. */
+function putAscii(out: Uint8Array, at: number, text: string, start: number): number {
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return -1;
+    out[at++] = code;
+  }
+  return at;
 }
 
 /** Bytes of names decoded at once: decoding one name by one takes most of the time of half a million. */

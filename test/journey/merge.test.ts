@@ -90,6 +90,33 @@ describe("merging", () => {
     for (const file of ["config.json", "mergekit_config.yml", "README.md"]) assert.ok(existsSync(workspace.path(`mix/${file}`)), file);
   });
 
+  it("begins with models selected in the Explorer", async () => {
+    window = await host.open({ folder: workspace.folder, theme: "light", settings: { "files.simpleDialog.enable": true } });
+    const files = ["tiny-llama/checkpoint-100/model.safetensors", "tiny-llama/checkpoint-1200/model.safetensors"] as const;
+    // Folders are unfolded first: a click on one would end the selection.
+    for (const file of files) await window.explorerItem(file);
+    // The folder that was unfolded last is still selected; the files are to be selected, not opened.
+    await (await window.explorerItem("tiny-llama/checkpoint-1200")).click({ modifiers: ["ControlOrMeta"] });
+    for (const file of files) await (await window.explorerItem(file)).click({ modifiers: ["ControlOrMeta"] });
+    await window.chooseInExplorer(files[0], /^Weight Loupe: Merge Selected/);
+    await pick(/^checkpoint-100\b/);
+    await window.page.locator(".quick-input-widget:visible input").first().fill("task_arithmetic");
+    await pick(/^task_arithmetic\b/);
+    await window.saveAs(/task_arithmetic\.merge\.yaml$/, workspace.path("mix.merge.yaml"));
+    const view = await window.inspector();
+    await view.getByText("Nothing stands in the way of this merge.").waitFor();
+    assert.match(readFileSync(workspace.path("mix.merge.yaml"), "utf8"), /base_model: tiny-llama\/checkpoint-100\/model\.safetensors\n/);
+  });
+
+  it("knows a recipe of any name by its first line", async () => {
+    workspace.write("ours.yaml", `# weight-loupe: recipe\n${RECIPE}`);
+    window = await host.open({ folder: workspace.folder, theme: "dark" });
+    await window.openFile("ours.yaml");
+    await lens(/Estimate/);
+    const view = await window.inspector();
+    await view.getByText("Nothing stands in the way of this merge.").waitFor();
+  });
+
   it("marks mistakes in a recipe as they are typed, and puts them right by quick fixes", async () => {
     workspace.write("mix.merge.yaml", RECIPE.replace("merge_method: linear", "merge_metod: linear").replace("checkpoint-100\n", "checkpoint-10\n"));
     window = await host.open({ folder: workspace.folder, theme: "dark" });

@@ -39,17 +39,23 @@ export interface KohyaModule {
   source: AdapterSource;
 }
 
+/** Of a file with more tensors than adapters have, so many are looked at. */
+const MOST_LOOKED_AT = 20_000;
+
 /** Whether a file is in this layout, by its names. A model that merely contains such layers is a model. */
 export function isKohya({ tensors }: Checkpoint): boolean {
+  const step = Math.max(1, Math.ceil(tensors.length / MOST_LOOKED_AT));
+  let looked = 0;
   let recognised = 0;
   let marked = false;
-  for (const { name } of tensors) {
-    const split = splitName(name);
+  for (let i = 0; i < tensors.length; i += step) {
+    looked++;
+    const split = splitName(tensors[i]!.name);
     if (split === undefined) continue;
     recognised++;
     marked ||= MARKS.has(split.parameter) || (PREFIXED_MARKS.has(split.parameter) && PREFIX.test(split.key));
   }
-  return marked && recognised * 2 >= tensors.length;
+  return marked && recognised * 2 >= looked;
 }
 
 /** The modules of a file in this layout, in its order. */
