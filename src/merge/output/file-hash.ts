@@ -1,6 +1,6 @@
 /** SHA-256 of files that are being written, read while their bytes are still in memory. */
 import { createHash } from "node:crypto";
-import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 
 const CHUNK = 4 << 20;
 
@@ -12,8 +12,8 @@ export class FileHash {
   private final = 0;
   private work: Promise<void> | undefined;
 
-  /** @param path of the file. */
-  constructor(readonly path: string) {}
+  /** @param file which can be read, and stays open until the digest is there. */
+  constructor(private readonly file: FileHandle, private readonly path: string) {}
 
   /** All bytes before `end` are as they will be. */
   advance(end: number): void {
@@ -33,16 +33,11 @@ export class FileHash {
   }
 
   private async take(): Promise<void> {
-    const file = await open(this.path, "r");
-    try {
-      while (this.taken < this.final) {
-        const { bytesRead } = await file.read(this.buffer, 0, Math.min(CHUNK, this.final - this.taken), this.taken);
-        if (bytesRead === 0) throw new Error(`${this.path} has become shorter`);
-        this.hash.update(this.buffer.subarray(0, bytesRead));
-        this.taken += bytesRead;
-      }
-    } finally {
-      await file.close();
+    while (this.taken < this.final) {
+      const { bytesRead } = await this.file.read(this.buffer, 0, Math.min(CHUNK, this.final - this.taken), this.taken);
+      if (bytesRead === 0) throw new Error(`${this.path} has become shorter`);
+      this.hash.update(this.buffer.subarray(0, bytesRead));
+      this.taken += bytesRead;
     }
   }
 }

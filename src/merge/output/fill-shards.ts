@@ -15,7 +15,7 @@ import type { Shard } from "./shards";
 /** Requests under way: enough to keep all threads busy with small tensors. */
 const CONCURRENCY = 4;
 /** What is written reaches the disk, and the journal, at the latest after so many bytes or so long. */
-const FLUSH_BYTES = 64 << 20;
+const FLUSH_BYTES = 16 << 20;
 const FLUSH_MS = 1000;
 
 export interface FillOptions {
@@ -128,12 +128,12 @@ class OpenShard {
   private next = 0;
 
   private constructor(readonly path: string, readonly shard: Shard<PlannedTensor>, readonly file: FileHandle) {
-    this.hash = new FileHash(path);
+    this.hash = new FileHash(file, path);
   }
 
   static async open(path: string, shard: Shard<PlannedTensor>): Promise<OpenShard> {
     const there = await stat(path).catch(() => undefined);
-    const file = await open(path, there === undefined ? "wx" : "r+");
+    const file = await open(path, there === undefined ? "wx+" : "r+");
     try {
       await file.write(shard.header, 0, shard.header.length, 0);
       await file.truncate(shard.bytes);

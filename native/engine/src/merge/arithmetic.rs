@@ -194,6 +194,9 @@ pub struct Single;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Double;
 
+/// The bit of an f32 by which a NaN is a quiet one.
+const QUIET: u32 = 0x0040_0000;
+
 impl Arithmetic for Brain {
     type Real = f32;
     const KEY_BITS: u32 = 15;
@@ -212,8 +215,9 @@ impl Arithmetic for Brain {
     fn round(value: f32) -> f32 {
         let bits = value.to_bits();
         let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
-        // Without a branch, so that compilers make vectors of it; a NaN stays what it is.
-        f32::from_bits(if value.is_nan() { bits } else { rounded })
+        // Without a branch, so that compilers make vectors of it. A NaN becomes a quiet one rather than staying what it is: in place
+        // that would be stores under a mask, which are slow.
+        f32::from_bits(if value.is_nan() { bits & 0xffff_0000 | QUIET } else { rounded })
     }
 }
 
@@ -252,7 +256,7 @@ impl Arithmetic for Half {
         let rounded = if magnitude < LEAST { small } else { normal };
         let rounded = if magnitude >= BEYOND { f32::INFINITY } else { rounded };
         let rounded = f32::from_bits(rounded.to_bits() | bits & 0x8000_0000);
-        if value.is_nan() { value } else { rounded }
+        if value.is_nan() { f32::from_bits(bits | QUIET) } else { rounded }
     }
 }
 

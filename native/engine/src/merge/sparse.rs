@@ -8,8 +8,8 @@ use super::philox;
 use super::ranks::{Draw, Ranking};
 use super::selection::{Edge, Key};
 
-/// Elements that words are drawn for at once.
-const DRAWN: usize = 512;
+/// Elements that are decided on at once.
+const DECIDED: usize = 512;
 
 /// Which elements of τ are kept.
 #[derive(Clone, Debug)]
@@ -55,29 +55,9 @@ impl<A: Arithmetic> Mask<A> {
     /// Multiplies those of `values`, from position `first` on, that are not kept by 0.
     #[inline(always)]
     pub fn apply(&self, first: u64, values: &mut [A::Real]) {
-        let zero_or = |kept: bool| if kept { A::Real::ONE } else { A::Real::ZERO };
         match self {
             Self::All => {}
             Self::Nothing => values.fill(A::Real::ZERO),
-            Self::Largest { within, without } => {
-                keep_largest::<A>(values, first, *within);
-                if let Some(without) = without {
-                    leave_largest::<A>(values, first, *without);
-                }
-            }
-            Self::Beyond(cut) => {
-                // NaN is beyond.
-                let beyond = |value: A::Real| value.abs().partial_cmp(cut) != Some(Ordering::Less);
-                values.iter_mut().for_each(|value| *value = *value * zero_or(beyond(*value)));
-            }
-            Self::Drawn { seed, below } => {
-                let mut words = [0u32; DRAWN];
-                for (first, values) in (first..).step_by(DRAWN).zip(values.chunks_mut(DRAWN)) {
-                    philox::fill(*seed, first, &mut words[..values.len()]);
-                    let drawn = values.iter_mut().zip(&words);
-                    drawn.for_each(|(value, word)| *value = *value * zero_or(word < below));
-                }
-            }
             Self::Ranked { draw, length, inverse } => {
                 let (mut keys, mut ranking, mut chances) = (Vec::new(), Ranking::default(), Vec::new());
                 let mut words = vec![0u32; *length];
@@ -87,43 +67,74 @@ impl<A: Arithmetic> Mask<A> {
                     draw.chances::<A>(&keys, &mut ranking, &mut chances);
                     draw.words(first, &mut words[..line.len()]);
                     for ((value, chance), word) in line.iter_mut().zip(&chances).zip(&words) {
-                        let kept = *value * zero_or(Draw::keeps(*chance, *word));
+                        let kept = *value * one_or_zero(Draw::keeps(*chance, *word));
                         *value = if *inverse { kept / *chance } else { kept };
                     }
                 }
             }
-            Self::Bits(bits) => {
-                for (position, value) in (first..).zip(values) {
-                    let kept = bits[(position / 64) as usize] >> (position % 64) & 1 == 1;
-                    *value = *value * zero_or(kept);
+            _ => {
+                // In two steps: of one, where a factor is 1 or 0, compilers make stores under a mask, which are slow.
+                let mut factors = [A::Real::ZERO; DECIDED];
+                for (first, values) in (first..).step_by(DECIDED).zip(values.chunks_mut(DECIDED)) {
+                    let factors = &mut factors[..values.len()];
+                    self.factors(first, values, factors);
+                    values.iter_mut().zip(factors).for_each(|(value, factor)| *value = *value * *factor);
                 }
+            }
+        }
+    }
+
+    /// 1 for those of `values`, from position `first` on, that are kept, 0 for the others; where each is decided on by itself.
+    #[inline(always)]
+    fn factors(&self, first: u64, values: &[A::Real], factors: &mut [A::Real]) {
+        match self {
+            Self::All | Self::Nothing | Self::Ranked { .. } => {}
+            Self::Largest { within, without } => {
+                largest::<A>(values, first, *within, factors, |factor, found| *factor = one_or_zero(found));
+                if let Some(without) = without {
+                    largest::<A>(values, first, *without, factors, |factor, found| {
+                        *factor = *factor * one_or_zero(!found)
+                    });
+                }
+            }
+            Self::Beyond(cut) => {
+                // NaN is beyond.
+                let cut = *cut;
+                let beyond = |value: &A::Real| value.abs().partial_cmp(&cut) != Some(Ordering::Less);
+                factors.iter_mut().zip(values).for_each(|(factor, value)| *factor = one_or_zero(beyond(value)));
+            }
+            Self::Drawn { seed, below } => {
+                let mut words = [0u32; DECIDED];
+                philox::fill(*seed, first, &mut words[..values.len()]);
+                let below = *below;
+                factors.iter_mut().zip(&words).for_each(|(factor, word)| *factor = one_or_zero(*word < below));
+            }
+            Self::Bits(bits) => {
+                let bit = |position: u64| bits[(position / 64) as usize] >> (position % 64) & 1 == 1;
+                let factors = factors.iter_mut().enumerate();
+                factors.for_each(|(index, factor)| *factor = one_or_zero(bit(first + index as u64)));
             }
         }
     }
 }
 
-/// How many of `length` values from position `first` on come before position `before`.
+/// Gives `set` each factor and whether its value, from position `first` on, is among the largest within a boundary.
 #[inline(always)]
-fn ahead(first: u64, length: usize, before: u64) -> u32 {
-    before.saturating_sub(first).min(length as u64) as u32
-}
-
-#[inline(always)]
-fn keep_largest<A: Arithmetic>(values: &mut [A::Real], first: u64, edge: Edge<Key<A>>) {
-    let ahead = ahead(first, values.len(), edge.before);
-    for (index, value) in (0u32..).zip(values) {
+fn largest<A: Arithmetic>(
+    values: &[A::Real],
+    first: u64,
+    edge: Edge<Key<A>>,
+    factors: &mut [A::Real],
+    set: impl Fn(&mut A::Real, bool),
+) {
+    let ahead = edge.before.saturating_sub(first).min(values.len() as u64) as u32;
+    for (index, (factor, value)) in factors.iter_mut().zip(values).enumerate() {
         let key = A::key(*value);
-        let kept = (key > edge.key) | ((key == edge.key) & (index < ahead));
-        *value = *value * if kept { A::Real::ONE } else { A::Real::ZERO };
+        set(factor, (key > edge.key) | ((key == edge.key) & ((index as u32) < ahead)));
     }
 }
 
 #[inline(always)]
-fn leave_largest<A: Arithmetic>(values: &mut [A::Real], first: u64, edge: Edge<Key<A>>) {
-    let ahead = ahead(first, values.len(), edge.before);
-    for (index, value) in (0u32..).zip(values) {
-        let key = A::key(*value);
-        let left = (key > edge.key) | ((key == edge.key) & (index < ahead));
-        *value = *value * if left { A::Real::ZERO } else { A::Real::ONE };
-    }
+fn one_or_zero<R: Real>(one: bool) -> R {
+    if one { R::ONE } else { R::ZERO }
 }
