@@ -1,6 +1,7 @@
 /** Reading recipes: what they mean, and each mistake at its line with the edit that puts it right. */
 import assert from "node:assert/strict";
 import type { Fix, Problem } from "../../../src/merge/problem";
+import { compileFilter } from "../../../src/merge/recipe/filter";
 import { readRecipe } from "../../../src/merge/recipe/read";
 import type { MergeDocument } from "../../../src/merge/recipe/recipe";
 
@@ -88,6 +89,23 @@ parameters:
     };
     const up = "model.layers.12.mlp.up_proj.weight";
     assert.deepEqual(["mlp", "layers.1", "MLP", "*", "*.mlp.*", "mlp.*", "model.layers.{1,12}.*", "model.layers.?.*", "/layers\\.1\\d\\./", "/MLP/", "/MLP/i"].map((text) => filter(text)(up)), [true, true, false, true, true, false, true, false, true, false, true]);
+  });
+
+  it("regular expressions mean what they mean elsewhere, and take linear time", () => {
+    const names = ["model.layers.0.self_attn.q_proj.weight", "model.layers.12.mlp.up_proj.weight", "lm_head.weight", "h_3/MLP/kernel", "ünïcode.weight", ""];
+    for (const [source, flags] of [["layers\\.[0-3]\\.", ""], ["^model\\..*(?:q|k)_proj", ""], ["\\bmlp\\b", "i"], ["(?:layers|h)[._](\\d+)", ""], ["^lm_head", ""], ["weight$", ""], ["^.{3,14}$", ""], ["[^.]+\\.weight$", ""], ["ï", ""]] as const) {
+      const filter = compileFilter(`/${source}/${flags}`);
+      assert.deepEqual(names.map((name) => filter.matches(name)), names.map((name) => new RegExp(source, flags).test(name)), source);
+    }
+    // Backtracking would take 2^50000 steps, or 50000^4.
+    const long = `${"a".repeat(50_000)}!`;
+    for (const text of ["/(a+)+$/", "/(a|a)*b/", "/(?:a*)*c/", "*a*a*a*a*b"]) assert.equal(compileFilter(text).matches(long), false, text);
+    for (const [text, message] of [
+      ["/^(?!mlp)/", 'regular expressions have no "(?!" here: it cannot be matched in linear time'],
+      ["/(a)\\1/", 'regular expressions have no "\\1" here: it cannot be matched in linear time'],
+      ["/(a/", 'the regular expression is not valid: missing closing ) "(a"'],
+      ["/a{9999}/", 'the regular expression is not valid: invalid repeat count "{9999}"'],
+    ] as const) assert.throws(() => compileFilter(text), { message });
   });
 
   it("slices, modules, tokenizers, and the extensions", () => {
