@@ -58,7 +58,7 @@ const PRESETS: Readonly<Record<string, (even: number) => Preset[]>> = {
     { name: "By depth", detail: "attention from the first model to the second, feed-forward the other way", shared: { t: [{ filter: "self_attn", value: [0, 0.5, 0.3, 0.7, 1] }, { filter: "mlp", value: [1, 0.5, 0.7, 0.3, 0] }, { value: 0.5 }] }, perModel: {} },
   ],
   task_arithmetic: (even) => [
-    { name: "Mean", detail: `weight ${even}: the mean of the task vectors`, shared: {}, perModel: { weight: even } },
+    ...(even === 1 ? [] : [{ name: "Mean", detail: `weight ${even}: the mean of the task vectors`, shared: {}, perModel: { weight: even } }]),
     { name: "Sum", detail: "weight 1: all of each task vector", shared: {}, perModel: { weight: 1 } },
     { name: "Scaled sum", detail: "weight 1, lambda 0.3: as the paper finds best for several tasks", shared: { lambda: 0.3 }, perModel: { weight: 1 } },
   ],

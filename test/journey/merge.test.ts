@@ -102,10 +102,11 @@ describe("merging", () => {
     await pick(/^checkpoint-100\b/);
     await window.page.locator(".quick-input-widget:visible input").first().fill("task_arithmetic");
     await pick(/^task_arithmetic\b/);
-    await window.saveAs(/task_arithmetic\.merge\.yaml$/, workspace.path("mix.merge.yaml"));
+    await pick(/^Scaled sum\b/);
+    await window.saveAs(/task-arithmetic\.merge\.yaml$/, workspace.path("mix.merge.yaml"));
     const view = await window.inspector();
     await view.getByText("Nothing stands in the way of this merge.").waitFor();
-    assert.match(readFileSync(workspace.path("mix.merge.yaml"), "utf8"), /base_model: tiny-llama\/checkpoint-100\/model\.safetensors\n/);
+    assert.match(readFileSync(workspace.path("mix.merge.yaml"), "utf8"), /base_model: tiny-llama\/checkpoint-100\/model\.safetensors\n[^]*lambda: 0\.3\n/);
   });
 
   it("knows a recipe of any name by its first line", async () => {
