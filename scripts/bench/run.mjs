@@ -82,18 +82,20 @@ function structure(result) {
     row("… of 500,000 tensors, as the view gets it", result.many, 2000),
     row("pair two models of the shape of Llama 2 7B, from their headers", result.pairOfLlamas, 500),
     row("… of 500,000 tensors each", result.pairOfMany, 3000),
+    row("JSON.parse of one of those headers and no more, as a measure of the machine", result.parsed, null),
   ];
 }
 
 /** @param {any} result @returns {Row[]} */
 function windows(result) {
-  const row = (/** @type {string} */ what, /** @type {number} */ milliseconds, /** @type {number} */ limit) => ({
+  const row = (/** @type {string} */ what, /** @type {number} */ milliseconds, /** @type {number | null} */ limit) => ({
     what,
     measured: `${milliseconds.toFixed(0)} ms`,
-    goal: `≤ ${limit} ms`,
-    met: milliseconds <= limit,
+    goal: limit === null ? "" : `≤ ${limit} ms`,
+    met: limit === null ? null : milliseconds <= limit,
   });
   return [
+    row("click → a picture of one pixel in VS Code's own preview, as a measure of the machine", result.picture, null),
     row("click → 1,000 tensors on screen, warm window", result.thousand, 300),
     row("click → 500,000 tensors on screen, warm window", result.many, 2000),
     row("click → two models of the shape of Llama 2 7B paired on screen, warm window", result.pairs, 500),
