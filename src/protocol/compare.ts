@@ -110,6 +110,8 @@ export interface CompareViewState {
 export interface CompareHost {
   /** The handshake: the view is listening; answers with all it needs to draw. */
   ready(argument: Record<string, never>): CompareSnapshot;
+  /** The page has drawn that: only now values are read, which takes all cores. */
+  drawn(argument: Record<string, never>): void;
   /** All pairs or those named, largest change expected first; results arrive as `results`. Answers when it ends. */
   analyse(argument: { parts: ComparePart[]; pairs?: number[] }): { done: number; failed: number; cancelled: boolean };
   stopAnalysis(argument: Record<string, never>): void;

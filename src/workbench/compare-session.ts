@@ -34,6 +34,8 @@ export class CompareSession implements vscode.Disposable {
   #earlier = 0;
   #latest = 0;
   #alive = true;
+  /** Whether both models were read when the page asked. */
+  #readable = false;
   #begun = false;
   #stopped = false;
   #progress: AnalysisProgress | null = null;
@@ -150,14 +152,17 @@ export class CompareSession implements vscode.Disposable {
     return {
       ready: async () => {
         const snapshot = await this.#snapshot();
+        this.#readable = snapshot.status === "ready";
         setImmediate(() => {
           if (this.analysing) this.#view.notify("progress", this.#progress!);
-          if (this.#begun || snapshot.status !== "ready") return;
-          this.#begun = true;
-          this.#stopped ||= services.states.recall(this.#key).stopped === true;
-          this.#begin();
         });
         return snapshot;
+      },
+      drawn: () => {
+        if (this.#begun || !this.#readable) return;
+        this.#begun = true;
+        this.#stopped ||= services.states.recall(this.#key).stopped === true;
+        this.#begin();
       },
       // Not ended with the view: hiding it must not lose the work. `stopAnalysis` ends it.
       analyse: async ({ parts, pairs }) => {

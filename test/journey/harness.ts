@@ -94,6 +94,13 @@ export class Window {
     const tree = this.page.getByRole("tree", { name: /Files Explorer/ });
     let above = -1;
     let item = tree;
+    let unfolded = -Infinity;
+    // Again where the click was lost in a tree that was still being filled.
+    const unfold = async (): Promise<void> => {
+      if (performance.now() - unfolded < 3000 || (await item.getAttribute("aria-expanded")) !== "false") return;
+      await item.click();
+      unfolded = performance.now();
+    };
     for (const [depth, part] of file.split("/").entries()) {
       const index = await this.poll(`${file} in the Explorer`, async () => {
         const rows = await tree.getByRole("treeitem").evaluateAll((items: { getAttribute(name: string): string | null }[]) =>
@@ -102,10 +109,13 @@ export class Window {
         // Names repeat in other folders: the one meant comes before the next row that is not below its parent.
         const below = rows.filter((row) => row.index > above).sort((one, other) => one.index - other.index);
         const end = below.findIndex((row) => row.level <= depth);
-        return (end < 0 ? below : below.slice(0, end)).find((row) => row.level === depth + 1 && row.name === part)?.index;
+        const found = (end < 0 ? below : below.slice(0, end)).find((row) => row.level === depth + 1 && row.name === part)?.index;
+        if (found === undefined && depth > 0) await unfold();
+        return found;
       });
       item = tree.locator(`[role="treeitem"][data-index="${index}"]`);
-      if ((await item.getAttribute("aria-expanded")) === "false") await item.click();
+      unfolded = -Infinity;
+      await unfold();
       above = index;
     }
     return item;

@@ -26,6 +26,8 @@ export interface StoreOptions {
   restored: CompareViewState | undefined;
   /** Keeps the state; called at most every 300 ms. */
   keep(state: CompareViewState): void;
+  /** Calls back once what the store has now is drawn. */
+  afterDrawing(then: () => void): void;
   /** A command of the palette or a menu. */
   onCommand(name: Parameters<CompareView["command"]>[0]["name"]): void;
 }
@@ -216,6 +218,7 @@ export function createStore(options: StoreOptions): CompareStore & { dispose(): 
       show(snapshot);
       restore(recalled);
     });
+    options.afterDrawing(() => host.notify("drawn", {}));
   }
 
   const stopVisiting = effect(() => {

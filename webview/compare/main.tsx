@@ -2,7 +2,7 @@
 import { render } from "preact";
 import type { CompareViewState } from "../../src/protocol/compare";
 import { createCommands } from "../frame/commands";
-import { pageApi } from "../frame/page-api";
+import { afterDrawing, pageApi } from "../frame/page-api";
 import { createStore } from "./create-store";
 import { Frame } from "./frame";
 import "./compare.css";
@@ -10,5 +10,5 @@ import "./compare.css";
 const root = document.getElementById("root")!;
 const models = JSON.parse(root.dataset["subject"] ?? "{}") as { a: string; b: string };
 const commands = createCommands();
-const store = createStore({ ...pageApi<CompareViewState>(), models, onCommand: (name) => commands.run(name) });
+const store = createStore({ ...pageApi<CompareViewState>(), models, afterDrawing, onCommand: (name) => commands.run(name) });
 render(<Frame store={store} commands={commands} />, root);

@@ -44,6 +44,7 @@ describe("the comparison's store", function () {
     const refuse = (): never => { throw new RpcError({ code: "unsupported", message: "Not here." }); };
     const handlers: Handlers<CompareHost> = {
       ready: () => comparison.snapshot(),
+      drawn: () => undefined,
       analyse: async (request) => {
         const { done, failed, cancelled } = await comparison.analyse(request);
         return { done, failed: failed.length, cancelled };
@@ -71,7 +72,7 @@ describe("the comparison's store", function () {
       findings: (findings) => view.notify("findings", findings),
       progress: (progress) => view.notify("progress", progress),
     });
-    store = createStore({ port: page, models: MODELS, restored: state, keep: (now) => kept.push(now), onCommand: () => undefined });
+    store = createStore({ port: page, models: MODELS, restored: state, keep: (now) => kept.push(now), afterDrawing: (then) => then(), onCommand: () => undefined });
     await until(() => !store.loading.value);
   }
   async function compare(): Promise<void> {
