@@ -34,8 +34,9 @@ export class CompareSession implements vscode.Disposable {
   #earlier = 0;
   #latest = 0;
   #alive = true;
-  /** Whether both models were read when the page asked. */
+  /** Whether both models are read, and whether the page shows that; then comparing begins by itself, once. */
   #readable = false;
+  #drawn = false;
   #begun = false;
   #stopped = false;
   #progress: AnalysisProgress | null = null;
@@ -95,7 +96,11 @@ export class CompareSession implements vscode.Disposable {
     const earlier = this.#earlier;
     const opening = this.services.open(this.models.a, this.models.b).then((comparison) => {
       comparison.on({
-        changed: (snapshot) => this.#view.notify("changed", this.#numbered(snapshot, earlier)),
+        changed: (snapshot) => {
+          this.#view.notify("changed", this.#numbered(snapshot, earlier));
+          this.#readable = snapshot.status === "ready";
+          this.#beginOnce();
+        },
         results: (results) => this.#view.notify("results", results),
         findings: (findings) => this.#view.notify("findings", findings),
         progress: (progress) => {
@@ -121,6 +126,13 @@ export class CompareSession implements vscode.Disposable {
     const revision = earlier + snapshot.revision;
     this.#latest = Math.max(this.#latest, revision);
     return { ...snapshot, revision };
+  }
+
+  #beginOnce(): void {
+    if (this.#begun || !this.#drawn || !this.#readable) return;
+    this.#begun = true;
+    this.#stopped ||= this.services.states.recall(this.#key).stopped === true;
+    this.#begin();
   }
 
   /** Compares what is not known yet, unless the user once stopped that. Failures are in the results; the view shows them. */
@@ -159,10 +171,8 @@ export class CompareSession implements vscode.Disposable {
         return snapshot;
       },
       drawn: () => {
-        if (this.#begun || !this.#readable) return;
-        this.#begun = true;
-        this.#stopped ||= services.states.recall(this.#key).stopped === true;
-        this.#begin();
+        this.#drawn = true;
+        this.#beginOnce();
       },
       // Not ended with the view: hiding it must not lose the work. `stopAnalysis` ends it.
       analyse: async ({ parts, pairs }) => {

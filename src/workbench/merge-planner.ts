@@ -1,11 +1,12 @@
 /** Plans recipes as the editor holds them, typed text included, with the models' headers kept between one key and the next. */
-import { readFile, statfs } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as vscode from "vscode";
 import { LocalFiles } from "../checkpoint/file-source";
 import { ModelStore } from "../merge/models/store";
 import { layOutMerge } from "../merge/output/layout";
 import { planMerges } from "../merge/plan/plan-merges";
+import { freeBytes } from "../merge/plan/destination";
 import type { MergePlan } from "../merge/plan/plan";
 import type { Problem } from "../merge/problem";
 import { readRecipe } from "../merge/recipe/read";
@@ -76,13 +77,4 @@ function foldersOf(recipe: vscode.Uri): string[] {
 
 function workspaceFolders(): string[] {
   return vscode.workspace.workspaceFolders?.filter(({ uri }) => uri.scheme === "file").map(({ uri }) => uri.fsPath) ?? [];
-}
-
-/** Of the nearest folder that is there. */
-async function freeBytes(folder: string): Promise<number | null> {
-  for (let at = folder; ; at = path.dirname(at)) {
-    const found = await statfs(at).catch(() => null);
-    if (found !== null) return found.bavail * found.bsize;
-    if (path.dirname(at) === at) return null;
-  }
 }

@@ -48,7 +48,7 @@ export function TensorTable({ store, overview, preview }: { store: MergeStore; o
   return (
     <TableSection view={store} id="preview-tensors" title="By tensor" how={preview.how} table={table} tools={<Choice label="Number shown" options={options} value={shown} onChange={(next) => { measure.value = next; }} />}>
       <div class="page-scroll">
-        <table class="quiet-table merge-tensors" aria-label="Preview by tensor">
+        <table class="quiet-table merge-tensors" aria-label="Preview by tensor" style={{ "--numbers": preview.methods.length * (inputs.length + 1) }}>
           <thead>
             <tr>
               <th scope="col" rowSpan={2}>tensor</th><th scope="col" rowSpan={2} class="number">shape</th>

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::numeric::Numeric;
 use crate::protocol::WriteResult;
-use crate::tensor::{Dtype, Reader, Tensor, decode, encode};
+use crate::tensor::{Dtype, Reader, Rounding, Tensor, decode, encode};
 use crate::tiles;
 
 /// Elements of one tile; an even number, so that tiles of packed half bytes are whole.
@@ -59,15 +59,14 @@ struct Converter<'a> {
     reader: Reader<'a>,
     from: Dtype,
     to: Dtype,
-    narrow: Vec<f32>,
-    wide: Vec<f64>,
+    rounding: Rounding,
     out: Vec<u8>,
 }
 
 impl<'a> Converter<'a> {
     fn new(tensor: &'a Tensor, to: Dtype) -> Self {
         let (reader, from) = (tensor.reader(), tensor.dtype());
-        Self { reader, from, to, narrow: Vec::new(), wide: Vec::new(), out: Vec::new() }
+        Self { reader, from, to, rounding: Rounding::default(), out: Vec::new() }
     }
 
     /// The `count` elements from `first` as they are to be stored.
@@ -86,14 +85,8 @@ impl<'a> Converter<'a> {
                 let integer = whole(value).and_then(|integer| encode::from_integer(self.to, integer, &mut self.out));
                 integer.ok_or_else(|| does_not_hold(self.to, range, index, value))?;
             }
-        } else if encode::fits_f32(self.from) {
-            self.narrow.resize(count, 0.0);
-            decode::to_f32(self.from, bytes, &mut self.narrow);
-            encode::from_f32(self.to, &self.narrow, &mut self.out);
         } else {
-            self.wide.resize(count, 0.0);
-            decode::to_f64(self.from, bytes, &mut self.wide);
-            encode::from_f64(self.to, &self.wide, &mut self.out);
+            self.rounding.append((self.from, bytes), count, self.to, &mut self.out);
         }
         Ok(&self.out)
     }

@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
 import type { SourceOpener } from "../../checkpoint/checkpoint";
+import { editDistance } from "../recipe/nearest";
 
 export interface Lookup {
   /** Folders in which relative paths are looked up, in this order. */
@@ -56,17 +57,6 @@ async function neighbours(name: string, missing: string, sources: SourceOpener):
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)
     .map(({ each }) => name.slice(0, cut) + each);
-}
-
-/** Levenshtein's distance. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(next[j - 1]! + 1, row[j]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
 }
 
 /** Size and mtime of what `path` names, or that it is not there: equal text means unchanged. */

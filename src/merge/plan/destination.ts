@@ -28,11 +28,17 @@ export async function checkInputsApart(output: string, inputs: Iterable<OpenedIn
 /** Adds a problem where the disk has less room than the output takes. */
 export async function checkRoom(output: string, bytes: number, at: Place, findings: Findings): Promise<void> {
   const folder = await existing(output);
-  const room = await statfs(folder).catch(() => null);
+  const room = await freeBytes(folder);
   if (room === null) return;
-  const free = room.bavail * room.bsize + (await heldBytes(path.resolve(output)));
+  const free = room + (await heldBytes(path.resolve(output)));
   if (free >= bytes + BESIDE_BYTES) return;
   findings.error("no-room", at, `the output takes ${gigabytes(bytes)} and ${quote(folder)} has ${gigabytes(free)} left; make room, or write to another disk`);
+}
+
+/** Of the disk that a folder is on, or would be; null where that is not known. */
+export async function freeBytes(folder: string): Promise<number | null> {
+  const room = await statfs(await existing(folder)).catch(() => null);
+  return room === null || room.blocks === 0 ? null : room.bavail * room.bsize;
 }
 
 async function existing(folder: string): Promise<string> {
@@ -57,9 +63,8 @@ async function realOf(file: string): Promise<string> {
 
 /** A warning where the disk of `folder`, which a recipe lies in, has less room than its output takes: it may be meant for another. */
 export async function roomBeside(folder: string, { document, estimate }: Pick<MergePlan, "document" | "estimate">): Promise<Problem | null> {
-  const room = await statfs(folder).catch(() => null);
-  if (room === null || estimate === null || room.blocks === 0) return null;
-  const free = room.bavail * room.bsize;
+  const free = await freeBytes(folder);
+  if (free === null || estimate === null) return null;
   if (free >= estimate.outputBytes + BESIDE_BYTES) return null;
   return { severity: "warning", code: "no-room", message: `the output takes ${gigabytes(estimate.outputBytes)}, and the disk that the recipe lies on has ${gigabytes(free)} left; make room, or write to another disk`, at: document.method?.at ?? document.at };
 }

@@ -9,7 +9,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   let part: string | undefined;
   for (const candidate of candidates) {
     const known = normal(candidate);
-    const d = distance(given, known, least);
+    const d = editDistance(given, known, least);
     if (d < least) [best, least] = [candidate, d];
     if (part === undefined && given.length > 2 && known.split("_").some((piece) => piece === given || given === `${piece}s` || piece === `${given}s`)) part = candidate;
   }
@@ -21,7 +21,7 @@ function normal(word: string): string {
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours between the two; `most` where there are no fewer. */
-function distance(a: string, b: string, most: number): number {
+export function editDistance(a: string, b: string, most = Infinity): number {
   if (Math.abs(a.length - b.length) >= most) return most;
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

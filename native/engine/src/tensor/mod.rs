@@ -18,6 +18,7 @@ pub use dtype::Dtype;
 pub(crate) use expression::{Plan, lower};
 pub use layout::Axis;
 pub use read::Reader;
+pub(crate) use rounded::Rounding;
 
 use crate::compute::{self, Array, Computation};
 use crate::context::{CancelToken, Context};
