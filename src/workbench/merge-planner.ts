@@ -6,7 +6,7 @@ import { LocalFiles } from "../checkpoint/file-source";
 import { ModelStore } from "../merge/models/store";
 import { layOutMerge } from "../merge/output/layout";
 import { planMerges } from "../merge/plan/plan-merges";
-import { freeBytes } from "../merge/plan/destination";
+import { existing, freeBytes } from "../merge/plan/destination";
 import type { MergePlan } from "../merge/plan/plan";
 import type { Problem } from "../merge/problem";
 import { readRecipe } from "../merge/recipe/read";
@@ -54,7 +54,7 @@ export class MergePlanner {
     }, new LocalFiles(), signal);
     const problems = plans.length === 0 ? recipe.problems : plans.flatMap((plan) => plan.problems);
     const files = plans.map((plan) => (plan.tensors.length === 0 ? [] : layOutMerge(plan, { recipe: recipe.text, card: "", shardBytes: SHARD_BYTES, output: output ?? uri.fsPath }).files));
-    return { recipe, plans, problems: [...problems].sort((x, y) => x.at.line - y.at.line || x.at.column - y.at.column), files, freeBytes: await freeBytes(output ?? path.dirname(uri.fsPath)) };
+    return { recipe, plans, problems: [...problems].sort((x, y) => x.at.line - y.at.line || x.at.column - y.at.column), files, freeBytes: await freeBytes(await existing(output ?? path.dirname(uri.fsPath))) };
   }
 }
 

@@ -35,13 +35,14 @@ export async function checkRoom(output: string, bytes: number, at: Place, findin
   findings.error("no-room", at, `the output takes ${gigabytes(bytes)} and ${quote(folder)} has ${gigabytes(free)} left; make room, or write to another disk`);
 }
 
-/** Of the disk that a folder is on, or would be; null where that is not known. */
+/** Of the disk that a folder is on; null where that is not known. */
 export async function freeBytes(folder: string): Promise<number | null> {
-  const room = await statfs(await existing(folder)).catch(() => null);
+  const room = await statfs(folder).catch(() => null);
   return room === null || room.blocks === 0 ? null : room.bavail * room.bsize;
 }
 
-async function existing(folder: string): Promise<string> {
+/** The folder itself, or the nearest around it that is there. */
+export async function existing(folder: string): Promise<string> {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {
     const real = await realpath(at).catch(() => null);
     if (real !== null) return real;
