@@ -161,7 +161,7 @@ export function EntryList({ store, title, entries, says }: { store: CompareStore
       <ul class="entry-list">
         {shown.map((entry) => (
           <li key={entry}>
-            <span class="elide-start" title={visibleText(list[entry]!.name)}><bdi dir="ltr"><Link onClick={() => store.select({ kind: "entry", entry })}>{visibleText(list[entry]!.name)}</Link></bdi></span>
+            <Link title={visibleText(list[entry]!.name)} onClick={() => store.select({ kind: "entry", entry })}><span class="elide-start"><bdi dir="ltr">{visibleText(list[entry]!.name)}</bdi></span></Link>
             <span class="muted" title={visibleText(says(entry))}>{visibleText(says(entry))}</span>
           </li>
         ))}

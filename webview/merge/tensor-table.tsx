@@ -60,7 +60,7 @@ export function TensorTable({ store, overview, preview }: { store: MergeStore; o
           <tbody>
             {rows.map((tensor) => (
               <tr key={tensor.name} class={store.selected.value === tensor.name ? "merge-selected" : ""}>
-                <th scope="row"><span class="elide-start" title={visibleText(tensor.name)}><bdi dir="ltr"><Link onClick={() => { store.selected.value = store.selected.peek() === tensor.name ? null : tensor.name; }}>{visibleText(tensor.name)}</Link></bdi></span></th>
+                <th scope="row"><Link title={visibleText(tensor.name)} onClick={() => { store.selected.value = store.selected.peek() === tensor.name ? null : tensor.name; }}><span class="elide-start"><bdi dir="ltr">{visibleText(tensor.name)}</bdi></span></Link></th>
                 <td class="number">{formatShape(tensor.shape)}</td>
                 <td class="number">{tensor.signConflict === null ? "–" : formatShare(tensor.signConflict)}</td>
                 {preview.methods.flatMap((method, m) => [
